@@ -1,0 +1,86 @@
+"""One model a job produced, lowered to what really ships, and measured."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from optimizers.goal import Breach
+from optimizers.measurement import Change, Measurement
+from optimizers.values import Value
+
+
+class File(Value):
+    """A file that leaves the house. role: model, recipe, report, readme, bundle.  path: relative to the work folder's out/."""
+
+    role: Literal["model", "recipe", "report", "readme", "bundle"]
+    name: Annotated[str, Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    path: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
+    bytes: int
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    media_type: str = "application/octet-stream"
+
+
+class Outcome(Value):
+    """What one step of the recipe cost and bought. quality: on validation, of the file as it would ship after this step."""
+
+    technique: str
+    title: str
+    seconds: float
+    size_kib: float
+    quality: float | None
+    note: str = ""
+
+
+class ClassRow(Value):
+    """Recall of one class before and after, with the paired interval of the change in points."""
+
+    name: str
+    n: int
+    before: float
+    after: float
+    low: float
+    high: float
+
+
+class Sensitivity(Value):
+    """What is lost when only this layer is changed. loss: points of the metric on validation; negative means gained."""
+
+    layer: str
+    operator: str
+    treatment: str              # "int8", "prune 50 %"
+    loss: float
+    kept_float: bool = False
+    why: str = ""
+
+
+class Candidate(Value):
+    """key: short hash of the recipe and its inputs; the same recipe has the same key."""
+
+    key: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
+    title: str                  # "prune 50 % + int8"
+    recipe: dict[str, Any]
+    baseline: bool = False
+    measurements: dict[str, Measurement]
+    change: Change | None = None        # on the test split, against the baseline; None for the baseline itself
+    validation: float | None = None     # the metric on validation: what choices are made by
+    fits: bool
+    broke: tuple[Breach, ...] = ()
+    floor_held_on_test: bool | None = None
+    steps: tuple[Outcome, ...] = ()
+    classes: tuple[ClassRow, ...] = ()
+    class_names: tuple[str, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()     # rows: true class, columns: predicted; test split
+    sensitivity: tuple[Sensitivity, ...] = ()
+    notes: tuple[str, ...] = ()         # "Slower than the original: 1.3 times.", "3 of 9 convolutions run in int8."
+    files: tuple[File, ...] = ()
+
+
+# The names of measurements a page may rely on; others may stand beside them.
+#   top1 macro_f1 r2        quality on the test split, fraction in [0, 1], interval by bootstrap
+#   size_kib                bytes of the shipped model file / 1024
+#   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64
+#   speedup                 baseline median / this, interleaved in the same run
+#   macs                    multiply-accumulates of one inference
+#   flash_kib ram_kib       on the device: modelled here until a linked program measures them
+#   device_latency_ms       on the device: equal to latency_ms where the device is this server, else modelled
+#   energy_mj               of one inference on the device

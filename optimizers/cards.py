@@ -1,0 +1,82 @@
+"""What inspection found. Everything decided before work (forms, dry run, refusals, estimates) is decided from cards."""
+
+from typing import Literal
+
+from optimizers.values import Value
+
+Family = Literal["network", "graph"]
+# network: read into torch, so it can be trained, pruned and quantized.  graph: runs in ONNX Runtime only (control flow, int8 ...):
+# it can be measured, and compressed as far as the runtime's own tools go.
+
+
+class Problem(Value):
+    """Something to look at. severity: info (for your information), warn (look at this), error (refused)."""
+
+    severity: Literal["info", "warn", "error"]
+    wrong: str
+    where: str = ""
+    mend: str = ""
+    code: str = ""
+
+
+class Tensor(Value):
+    """One input or output. shape: a fixed extent, or None where it is free (the batch axis)."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+
+class Layer(Value):
+    """One node that holds weights. shapes without the batch axis; macs for one row."""
+
+    name: str
+    operator: str
+    input_shape: tuple[int, ...] = ()
+    output_shape: tuple[int, ...] = ()
+    parameters: int = 0
+    macs: int = 0
+
+
+class ModelCard(Value):
+    """An uploaded or produced model, as inspection saw it."""
+
+    kind: Literal["onnx", "torch-export", "safetensors"]
+    family: Family
+    title: str                              # "ONNX network, opset 20"
+    task: Literal["classification", "regression", "other"] = "other"
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
+    classes: int | None = None              # width of the last axis of a (batch, classes) output
+    parameters: int = 0
+    macs: int | None = None                 # for one row; None where shapes are free
+    activation_bytes: int | None = None     # largest sum of float32 tensors alive at once, one row
+    opset: int | None = None
+    operators: dict[str, int] = {}
+    layers: tuple[Layer, ...] = ()
+    quantized: bool = False
+    architecture: str | None = None         # zoo name, for safetensors
+    weights_dtype: str = "float32"
+    problems: tuple[Problem, ...] = ()
+    inspected_seconds: float = 0.0
+
+
+class DatasetCard(Value):
+    """An uploaded dataset, as inspection saw it."""
+
+    kind: Literal["images", "array", "table"]     # array: npz or idx;  images: a zip of class folders;  table: CSV
+    title: str                              # "Image folders, 750 images"
+    rows: int = 0
+    splits: dict[str, int] = {}             # {"train": 1257, "validation": 180, "test": 360}
+    split_how: str = ""                     # "declared train/ and test/ folders; validation is 15 % of train, by content hash"
+    task: Literal["classification", "regression", "unlabelled"] = "classification"
+    classes: tuple[str, ...] = ()           # names in label order
+    class_counts: tuple[int, ...] = ()
+    row_shape: tuple[int, ...] = ()         # channels, height, width for pictures (as they would be served); (features,) for tables
+    row_dtype: str = "uint8"
+    columns: tuple[dict[str, str | int | float | None], ...] = ()    # table: name, type, missing, distinct, example
+    target: str | None = None
+    preview: tuple[str, ...] = ()           # pictures as data:image/png;base64 (at most 16, at most 64 px), or rows as JSON text
+    preview_labels: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    inspected_seconds: float = 0.0

@@ -1,0 +1,21 @@
+"""THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
+
+from optimizers.compress.half_precision import HalfPrecision
+from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.quantize_dynamic import DynamicQuantization
+from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.technique import Technique
+from optimizers.training.fine_tune import FineTuning
+from optimizers.training.train import Training
+
+TECHNIQUES: dict[str, type[Technique]] = {
+    technique.name: technique
+    for technique in (
+        Training,
+        FineTuning,
+        ChannelPruning,
+        StaticQuantization,
+        DynamicQuantization,
+        HalfPrecision,
+    )
+}

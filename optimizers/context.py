@@ -1,0 +1,79 @@
+"""All that a technique may know of the outside: seed, progress, curves, checkpoints, whether to stop, and a folder to scribble in."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from optimizers import events
+from optimizers.errors import Stopped
+
+Emit = Callable[[events.Base], None]
+
+
+class Context:
+    """One run's link to whoever watches it. `emit` takes any event; `stopping` answers whether a stop was asked for.
+
+    work: the run's folder; out/ and checkpoint/ lie in it.  deadline: seconds on the monotonic clock, or None.
+    """
+
+    def __init__(self, work: Path, *, seed: int = 0, threads: int = 1, emit: Emit = lambda event: None,
+                 stopping: Callable[[], bool] = lambda: False, deadline: float | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self.work, self.seed, self.threads, self.deadline, self.clock = work, seed, threads, deadline, clock
+        self._emit, self._stopping = emit, stopping
+        self.candidate = self.step = ""
+        self.base, self.span = 0.0, 1.0         # the slice of the whole that the present step fills
+        self.started = clock()
+
+    def emit(self, event: events.Base) -> None:
+        self._emit(event)
+
+    def report(self, fraction: float, note: str = "") -> None:
+        """Say how far the present step is, 0 to 1; also where a stop request takes effect (raises Stopped)."""
+        whole = min(1.0, self.base + self.span * min(max(fraction, 0.0), 1.0))
+        spent = self.clock() - self.started
+        eta = spent * (1 - whole) / whole if whole > 0.02 else None
+        if eta is not None and self.deadline is not None:
+            eta = min(eta, max(0.0, self.deadline - self.clock()))
+        self._emit(events.Progress(fraction=whole, step=self.step, note=note[:2000], eta_seconds=eta))
+        if self._stopping():
+            raise Stopped
+
+    def log(self, text: str, topic: str = "", level: str = "info") -> None:
+        self._emit(events.Log(text=text[:2000], topic=topic, level=level))  # type: ignore[arg-type]
+
+    def curve(self, name: str, x: float, y: float) -> None:
+        self._emit(events.Curve(candidate=self.candidate, name=name, x=x, y=y))
+
+    def remaining(self) -> float | None:
+        """Seconds until the deadline, never below 0; None without one."""
+        return None if self.deadline is None else max(0.0, self.deadline - self.clock())
+
+    @property
+    def scratch(self) -> Path:
+        folder = self.work / "scratch"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def checkpoint(self, key: str, save: Callable[[Path], None], **facts: Any) -> None:
+        """Keep a state under `key` ([a-z0-9-]+): `save` writes one file; it replaces the older one whole or not at all."""
+        folder = self.work / "checkpoint"
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh, final = folder / f"{key}.new", folder / f"{key}.state"
+        save(fresh)
+        fresh.replace(final)
+        note = folder / f"{key}.json"
+        note.write_text(json.dumps(facts))
+        for path in (final, note):
+            self._emit(events.Checkpoint(path=f"checkpoint/{path.name}"))
+
+    def resume(self, key: str) -> tuple[Path, dict[str, Any]] | None:
+        """The state an earlier attempt left under `key` and its facts, or None."""
+        state, note = self.work / "checkpoint" / f"{key}.state", self.work / "checkpoint" / f"{key}.json"
+        if not (state.is_file() and note.is_file()):
+            return None
+        return state, json.loads(note.read_text())

@@ -1,0 +1,113 @@
+"""An ordered list of techniques with seed and versions: checked whole before any work, a file that anyone can replay."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from optimizers import __version__
+from optimizers.errors import OptimizerError, Refusal
+from optimizers.technique import State, Technique
+
+if TYPE_CHECKING:
+    from optimizers.cards import DatasetCard, ModelCard
+    from optimizers.device import Device
+
+
+class Recipe:
+    """Steps in order. Two recipes with equal dumps are the same recipe.
+
+    start: "model" begins from the uploaded (or exported) network; "scratch" needs a training step first.
+    """
+
+    def __init__(self, steps: tuple[Technique, ...], seed: int = 0) -> None:
+        self.steps = tuple(steps)
+        self.seed = seed
+
+    def title(self) -> str:
+        """"prune 50 % + fine-tune + int8"; "baseline" when there is no step."""
+        return " + ".join(step.label() for step in self.steps) or "baseline"
+
+    def dump(self) -> dict[str, Any]:
+        return {"espalier": __version__, "seed": self.seed, "steps": [step.dump() for step in self.steps]}
+
+    def to_yaml(self, **facts: Any) -> str:
+        """The recipe file; `facts` (model and dataset hashes, versions, device) are kept beside the steps for the reader."""
+        return yaml.safe_dump(self.dump() | facts, sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def parse(cls, text: str) -> Recipe:
+        """Read YAML or JSON; raises OptimizerError naming the step and field that is wrong."""
+        try:
+            return cls.load(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f"line {mark.line + 1}" if mark else ""
+            raise OptimizerError("The recipe is not valid YAML.", line, "Indent with spaces, and quote text that holds a colon.",
+                                 "recipe-syntax") from None
+
+    @classmethod
+    def load(cls, table: Any) -> Recipe:
+        from optimizers.catalogue import TECHNIQUES
+
+        if not isinstance(table, dict) or not isinstance(table.get("steps"), list):
+            raise OptimizerError("A recipe is a mapping with a list named steps.", "steps",
+                                 "See docs/recipes.md for one that works.", "recipe-shape")
+        steps = []
+        for number, row in enumerate(table["steps"], 1):
+            name = row.get("technique") if isinstance(row, dict) else None
+            if name not in TECHNIQUES:
+                near = difflib.get_close_matches(str(name), TECHNIQUES, n=1)
+                hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(TECHNIQUES)}."
+                raise OptimizerError(f"Unknown technique '{str(name)[:60]}'.", f"step {number}", hint, "unknown-technique")
+            steps.append(build(TECHNIQUES[name], row.get("params") or {}, f"step {number}"))
+        seed = table.get("seed", 0)
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+            raise OptimizerError(f"The seed is {str(seed)[:40]!r}.", "seed", "Use a whole number from 0 to 2147483647.", "seed")
+        return cls(tuple(steps), seed)
+
+    def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device | None) -> Refusal | None:
+        """The first reason this cannot work: order first, then each step against the cards and the device."""
+        state: State = "float"
+        for number, step in enumerate(self.steps, 1):
+            where = f"step {number}, {step.name}"
+            if state not in step.takes:
+                return Refusal(wrong=f"'{step.title}' takes a {' or '.join(step.takes)} network, and step {number - 1} gives a {state} one.",
+                               where=where, mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
+                               code="recipe-order")
+            if model is None and number == 1 and step.name != "train":
+                return Refusal(wrong="There is no model to start from.", where=where,
+                               mend="Name a model, or begin the recipe with 'train'.", code="no-model")
+            if device is not None and (refusal := step.refuse(model, dataset, device)):
+                return refusal.model_copy(update={"where": refusal.where or where})
+            state = step.gives
+        return None
+
+
+def build(technique: type[Technique], params: dict[str, Any], where: str = "") -> Technique:
+    """A technique from untrusted parameters; raises OptimizerError with the first thing that is wrong.
+
+    >>> from optimizers.compress.prune_channels import ChannelPruning
+    >>> build(ChannelPruning, {"share": 1.4})
+    Traceback (most recent call last):
+        ...
+    optimizers.errors.OptimizerError: Input should be less than or equal to 0.95; got 1.4. [prune-channels.share] The default is 0.5.
+    """
+    try:
+        return technique(**params)
+    except (ValidationError, TypeError) as error:
+        if isinstance(error, TypeError):
+            raise OptimizerError("Parameters are a mapping of names to values.", where or technique.name, "", "params") from None
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        place = f"{technique.name}.{field}"
+        if first["type"] == "extra_forbidden":
+            near = difflib.get_close_matches(field, technique.model_fields, n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(technique.model_fields)}."
+            raise OptimizerError(f"Unknown parameter '{field[:60]}'.", place, hint, "unknown-parameter") from None
+        known = technique.model_fields.get(field.split(".")[0])
+        mend = f"The default is {known.default!r}." if known else ""
+        raise OptimizerError(f"{first['msg']}; got {str(first['input'])[:60]}.", place, mend, "bad-parameter") from None

@@ -1,0 +1,76 @@
+"""The base of every technique: a frozen record of parameters and an `apply`. Form, API, docs and planner derive from the fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+from pydantic_core import PydanticUndefined
+
+from optimizers.errors import Refusal
+from optimizers.values import Value
+
+if TYPE_CHECKING:
+    from optimizers.cards import DatasetCard, ModelCard
+    from optimizers.context import Context
+    from optimizers.data.dataset import Dataset
+    from optimizers.device import Device
+    from optimizers.models.network import Network
+
+State = Literal["float", "quantized", "half"]      # what a step takes and gives
+
+
+def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",
+          search: tuple[Any, ...] | None = None) -> Any:
+    """A field of a technique: default, one line of help, bounds, unit, and the values a planner may try."""
+    extra = {"unit": unit} | ({"search": list(search)} if search else {})
+    return Field(default, description=help, ge=low, le=high, json_schema_extra=extra)
+
+
+class Technique(Value):
+    """One way to change or make a model.
+
+    Class attributes: `name` (catalogue key), `family` ("training", "quantization", "pruning"), `title`, `takes` and `gives` (State),
+    `needs` (of "labels", "data"), `paper` (reference with its identifier), `version` (raised when the same parameters mean other work).
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    family: ClassVar[str]
+    takes: ClassVar[tuple[State, ...]] = ("float",)
+    gives: ClassVar[State] = "float"
+    needs: ClassVar[tuple[str, ...]] = ("data",)
+    paper: ClassVar[str] = ""
+    version: ClassVar[int] = 1
+
+    def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
+        """Why this cannot work for these inputs, decided from cards alone; None when it can."""
+        return None
+
+    def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
+        """A modelled duration on two cores, in seconds."""
+        return 10.0
+
+    def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
+        """A new network; the one that came in is never changed."""
+        raise AssertionError(f"{type(self).__name__} has no apply")
+
+    def label(self) -> str:
+        """The few words a candidate's title is made of: "prune 50 %"."""
+        return self.title
+
+    @classmethod
+    def parameters(cls) -> dict[str, Any]:
+        """JSON Schema of the fields, with unit and search values."""
+        return cls.model_json_schema()
+
+    def dump(self) -> dict[str, Any]:
+        """{"technique": name, "version": 1, "params": {...}}: what a recipe file holds."""
+        return {"technique": self.name, "version": self.version, "params": self.model_dump(mode="json")}
+
+    def non_default(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults."""
+        return {
+            name: getattr(self, name) for name, field in type(self).model_fields.items()
+            if field.default is PydanticUndefined or getattr(self, name) != field.default
+        }
