@@ -1,0 +1,69 @@
+"""Run convolutions and matrix products in 8-bit integers, with ranges found on training rows. Jacob et al. 2018, arXiv:1712.05877."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from optimizers.errors import Refusal
+from optimizers.measure.device_model import speaks
+from optimizers.technique import State, Technique, param
+
+WEIGHTED = ("Conv", "Gemm", "MatMul")
+
+
+class StaticQuantization(Technique):
+    """Weights and activations in int8, scales fixed beforehand. Batch norm is folded first; sensitive layers can stay in float."""
+
+    name: ClassVar[str] = "quantize-static"
+    title: ClassVar[str] = "int8"
+    family: ClassVar[str] = "quantization"
+    gives: ClassVar[State] = "quantized"
+    paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877"
+
+    calibration: Literal["minmax", "percentile", "entropy"] = param(
+        "minmax", "How the range of each activation is found", search=("minmax", "percentile"))
+    percentile: float = param(99.99, "Share of values inside the range, for percentile calibration", low=90.0, high=100.0, unit="%")
+    rows: int = param(300, "Training rows the ranges are found on", low=8, high=5000, unit="rows")
+    per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
+    activation: Literal["auto", "uint8", "int8"] = param(
+        "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere")
+    keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
+    sensitivity: bool = param(False, "Measure each layer alone, and keep those in float that cost more than the limit below")
+    keep_above: float = param(0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")
+
+    def refuse(self, model, dataset, device):
+        if not speaks(device, "int8"):
+            return Refusal(wrong=f"{device.title} has no 8-bit integer kernels.", mend="Keep the network in float on this device.",
+                           code="device-dtype")
+        if model is None:
+            return None
+        if model.quantized:
+            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
+                           code="already-quantized")
+        if model.operators and not any(model.operators.get(name) for name in WEIGHTED):
+            return Refusal(wrong="The network has no Conv, Gemm or MatMul, so there is nothing to run in int8.",
+                           mend="Look at its operators on the model's page.", code="nothing-to-quantize")
+        names = {layer.name for layer in model.layers}
+        if missing := [name for name in self.keep_float if names and name not in names]:
+            return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="quantize-static.keep_float",
+                           mend=f"Layers: {', '.join(sorted(names)[:6])}.", code="unknown-layer")
+        return None
+
+    def seconds(self, model, dataset):
+        """About 2 s of overhead, and 40 MMACs a millisecond over the calibration rows; histograms cost six times that."""
+        macs = (model.macs if model else None) or 1e7
+        rows = min(self.rows, dataset.splits.get("train", self.rows)) if dataset else self.rows
+        work = rows * macs / 4e9 * (1 if self.calibration == "minmax" else 6)
+        layers = len(model.layers) if model else 10
+        return 2.0 + work + (layers * (0.5 + 500 * macs / 4e9) if self.sensitivity else 0.0)
+
+    def label(self) -> str:
+        words = ["int8"] if self.per_channel else ["int8 per tensor"]
+        words += [self.calibration] if self.calibration != "minmax" else []
+        words += ["by sensitivity"] if self.sensitivity else []
+        return ", ".join(words)
+
+    def apply(self, model, data, ctx):
+        from optimizers.compress.quantize_static_work import quantize
+
+        return quantize(self, model, data, ctx)
