@@ -1,0 +1,76 @@
+"""A card as rows of a page: sorted, scaled for the bars, and never longer than a page can hold."""
+
+import json
+from typing import Any
+
+from jobs.models import Asset
+from optimizers.cards import DatasetCard, ModelCard
+
+LAYERS, OPERATORS, CLASSES, COLUMNS, ROWS = 200, 60, 60, 200, 8
+
+
+def details(asset: Asset) -> dict[str, Any]:
+    """The context of the asset pane; `card` is None while inspecting and when refused."""
+    if asset.state != Asset.State.READY or not asset.card:
+        return {"card": None}
+    if asset.kind == Asset.Kind.MODEL:
+        return model(ModelCard.model_validate(asset.card))
+    return dataset(DatasetCard.model_validate(asset.card))
+
+
+def model(card: ModelCard) -> dict[str, Any]:
+    most_parameters = max((layer.parameters for layer in card.layers), default=0) or 1
+    most_macs = max((layer.macs for layer in card.layers), default=0) or 1
+    layers = [{"layer": layer, "parameters": 100 * layer.parameters / most_parameters, "macs": 100 * layer.macs / most_macs,
+               "input": "×".join(map(str, layer.input_shape)), "output": "×".join(map(str, layer.output_shape))}
+              for layer in card.layers[:LAYERS]]
+    operators = sorted(card.operators.items(), key=lambda pair: -pair[1])[:OPERATORS]
+    tensors = [("in", tensor, shape(tensor.shape)) for tensor in card.inputs] + [("out", t, shape(t.shape)) for t in card.outputs]
+    return {"card": card, "layers": layers, "layers_left": len(card.layers) - len(layers), "operators": operators,
+            "tensors": tensors, "problems": sorted_problems(card.problems)}
+
+
+def dataset(card: DatasetCard) -> dict[str, Any]:
+    most = max(card.class_counts, default=0) or 1
+    classes = [{"name": name, "count": count, "share": 100 * count / most}
+               for name, count in zip(card.classes, card.class_counts, strict=False)][:CLASSES]
+    whole = sum(card.splits.values()) or 1
+    splits = [{"name": name, "rows": rows, "share": 100 * rows / whole} for name, rows in card.splits.items()]
+    start = 0.0
+    for split in splits:
+        split["start"] = start
+        start += split["share"]
+    return {"card": card, "classes": classes, "classes_left": len(card.classes) - len(classes), "splits": splits,
+            "pictures": pictures(card), "rows": rows_of(card), "columns": card.columns[:COLUMNS],
+            "problems": sorted_problems(card.problems)}
+
+
+def pictures(card: DatasetCard) -> list[tuple[str, str]]:
+    """(data URL, label) of the sample pictures. Only PNG data is let through: a card is a stranger's word."""
+    labels = [*card.preview_labels, *[""] * len(card.preview)]
+    return [(one, label) for one, label in zip(card.preview, labels, strict=False) if one.startswith("data:image/png;base64,")]
+
+
+def rows_of(card: DatasetCard) -> list[list[str]]:
+    """The first rows of a table, as cells; the preview holds each row as JSON text, a list or an object."""
+    found = []
+    for text in card.preview[:ROWS]:
+        if text.startswith("data:"):
+            continue
+        try:
+            row = json.loads(text)
+        except ValueError:
+            continue
+        cells = list(row.values()) if isinstance(row, dict) else row if isinstance(row, list) else [row]
+        found.append(["" if value is None else str(value)[:80] for value in cells])
+    return found
+
+
+def sorted_problems(problems) -> list:
+    order = {"error": 0, "warn": 1, "info": 2}
+    return sorted(problems, key=lambda problem: order[problem.severity])
+
+
+def shape(extents: tuple[int | None, ...]) -> str:
+    """[batch, 1, 28, 28]: a free axis is called batch when it is the first, else free."""
+    return "[" + ", ".join(str(n) if n is not None else "batch" if i == 0 else "free" for i, n in enumerate(extents)) + "]"

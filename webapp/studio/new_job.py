@@ -1,0 +1,123 @@
+"""The new-job page: one form, read leniently at every change, planned beside it, and started by the same POST that scripts-free browsers send."""
+
+import shlex
+
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from jobs.models import Asset, Candidate, Job
+from jobs.submit import submit_fit
+from optimizers.catalogue import TECHNIQUES
+from optimizers.errors import OptimizerError
+from optimizers.goal import METRICS
+from optimizers.search.dry_run import dry_run
+from webapp.devices.shelf import kinds_of, shelf
+from webapp.library.matches import fit
+from webapp.studio.draft import Draft
+from webapp.studio.prefill import prefilled
+from webapp.studio.scales import scales
+from webapp.studio.steps import edited
+from webapp.teams import gate
+from webapp.teams.gate import team_view
+from webapp.teams.models import Role
+
+CHOICES = 300       # newest assets a list offers
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@team_view(Role.EDITOR)
+def new_job(request, team):
+    """GET: a prefilled page.  POST do=start: submit.  Any other POST: the page again, after the button that was pressed."""
+    devices = shelf(team)
+    if request.method != "POST":
+        draft = Draft(team, prefilled(team, request.GET, devices), devices)
+        return render(request, "studio/new_job.html", page(team, draft, devices, fresh=True))
+    do = request.POST.get("do", "check")
+    draft = Draft(team, edited(request.POST, do), devices)
+    if do == "start" and not draft.errors:
+        try:
+            job = submit_fit(team, request.user, **draft.order())
+            return redirect("job", team=team.slug, job=job.id)
+        except OptimizerError as error:
+            draft.errors[field_of(error.refusal)] = error.refusal
+    status = 422 if do == "start" and not request.htmx else 200
+    return render(request, "studio/new_job.html", page(team, draft, devices, started=do == "start"), status=status)
+
+
+@require_POST
+@team_view(Role.EDITOR)
+def plan(request, team):
+    """The dry-run panel for the form as it stands."""
+    draft = Draft(team, request.POST, shelf(team))
+    return render(request, "studio/_dry_run.html", planned(team, draft) | {"draft": draft})
+
+
+def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = False) -> dict:
+    ready = gate.assets(team).filter(state=Asset.State.READY).select_related("blob").defer("card").order_by("-created_at")
+    return planned(team, draft) | {
+        "draft": draft, "fresh": fresh, "started": started,
+        "models": ready.filter(kind=Asset.Kind.MODEL)[:CHOICES], "datasets": ready.filter(kind=Asset.Kind.DATASET)[:CHOICES],
+        "devices": devices.values(), "kinds": kinds_of(devices), "metrics": [(name, METRICS[name]) for name in draft.metrics()],
+        "scales": scales(draft), "match": match(draft), "before": earlier_baseline(draft),
+        "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family),
+    }
+
+
+def planned(team, draft: Draft) -> dict:
+    """What the panel shows: a dry run, or why there is none."""
+    context = {"dry": None, "problems": list(draft.errors.items()), "command": command(draft)}
+    if draft.empty or draft.errors:
+        return context
+    try:
+        context["dry"] = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)
+    except OptimizerError as error:
+        context["problems"] = [("", error.refusal)]
+    return context
+
+
+def match(draft: Draft) -> str:
+    """"yes", "no", "train" (only a dataset) or "measure" (only a model), or nothing."""
+    if draft.model_card and draft.dataset_card:
+        return "yes" if fit(draft.model_card, draft.dataset_card) else "no"
+    return "train" if draft.dataset_card else "measure" if draft.model_card else ""
+
+
+def earlier_baseline(draft: Draft) -> float | None:
+    """The model's quality in percent as an earlier job measured it on this dataset, for the same metric."""
+    if not (draft.model and draft.dataset):
+        return None
+    jobs = gate.jobs(draft.team).filter(model=draft.model, dataset=draft.dataset, goal__metric=draft.goal.metric, state=Job.State.SUCCEEDED)
+    job = jobs.order_by("-created_at").values_list("id", flat=True).first()
+    found = Candidate.objects.filter(job=job, baseline=True).values_list("quality", flat=True).first() if job else None
+    return None if found is None else found * 100
+
+
+def field_of(refusal) -> str:
+    """The field of the form a refusal of jobs.submit belongs to."""
+    for field in ("device", "dataset", "model", "recipe"):
+        if field in refusal.code or field in refusal.where:
+            return field
+    return "form"
+
+
+def command(draft: Draft) -> str:
+    """The same job for `python -m optimizers`, without the server."""
+    parts = ["python -m optimizers fit"]
+    if draft.model:
+        parts.append(f"--model {shlex.quote(draft.model.filename)}")
+    if draft.dataset:
+        parts.append(f"--data {shlex.quote(draft.dataset.filename)}")
+    if draft.device:
+        parts.append(f"--device {shlex.quote(draft.device.name)}")
+    if draft.goal.max_drop is not None:
+        parts.append(f"--max-drop {draft.goal.max_drop:g}")
+    if draft.budget.minutes:
+        parts.append(f"--minutes {draft.budget.minutes:g}")
+    return " ".join([*parts, "--out fitted"])
+
+
+def prefill_address(team, **asked) -> str:
+    """The new-job page with something chosen already: prefill_address(team, model=asset.id)."""
+    query = "&".join(f"{name}={value}" for name, value in asked.items() if value)
+    return f"{reverse('job-new', kwargs={'team': team.slug})}?{query}"

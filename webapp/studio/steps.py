@@ -1,0 +1,78 @@
+"""The chosen techniques of a draft: a list of forms that can grow, shrink and be put in another order."""
+
+from typing import Any
+
+from django.http import QueryDict
+
+from optimizers.catalogue import TECHNIQUES
+from optimizers.errors import OptimizerError
+from optimizers.recipe import Recipe, build
+from webapp.forms import TechniqueForm, form_for
+
+MOST = 20       # steps in one recipe
+
+
+def forms_of(data: QueryDict) -> list[TechniqueForm]:
+    """One bound form per step, in order. A field that was not sent (a step just added) starts at its default."""
+    found = []
+    for key in data.getlist("step")[:MOST]:
+        technique = TECHNIQUES.get(data.get(f"technique-{key}", ""))
+        if technique is None or not key.isdigit():
+            continue
+        kind = form_for(technique)
+        fresh = f"sent-{key}" not in data
+        form = kind(defaults(kind, key) if fresh else data, prefix=key)
+        form.key = key
+        found.append(form)
+    return found
+
+
+def defaults(kind: type[TechniqueForm], key: str) -> dict[str, Any]:
+    """What an untouched form of this technique would send."""
+    return {f"{key}-{name}": field.initial for name, field in kind.base_fields.items() if field.initial not in (None, False)}
+
+
+def recipe_of(steps: list[TechniqueForm], seed: int) -> Recipe:
+    """Raises OptimizerError naming the first step and field that is wrong."""
+    if not steps:
+        raise OptimizerError("No technique is chosen.", "", "Add a step, or let the server plan.", "no-steps")
+    built = []
+    for number, form in enumerate(steps, 1):
+        if not form.is_valid():
+            field, problems = next(iter(form.errors.items()))
+            raise OptimizerError(str(problems[0]), f"step {number}, {form.technique.name}.{field}", "", "bad-parameter")
+        built.append(build(form.technique, form.params(), f"step {number}"))
+    return Recipe(tuple(built), seed)
+
+
+def edited(data: QueryDict, do: str) -> QueryDict:
+    """The form after one of its buttons: add, or remove-2, up-2, down-2 (the number is the step's key)."""
+    data = data.copy()
+    keys = [key for key in data.getlist("step") if key.isdigit()]
+    verb, _, key = do.partition("-")
+    if verb == "add" and data.get("new_technique") in TECHNIQUES and len(keys) < MOST:
+        key = str(max(map(int, keys), default=-1) + 1)
+        data[f"technique-{key}"] = data["new_technique"]
+        keys.append(key)
+    elif key in keys:
+        place = keys.index(key)
+        keys.pop(place)
+        if verb in ("up", "down"):
+            keys.insert(max(0, place + (-1 if verb == "up" else 1)), key)
+    data.setlist("step", keys)
+    return data
+
+
+def as_data(recipe: dict[str, Any]) -> dict[str, Any]:
+    """Form data that shows a stored recipe dump as chosen techniques."""
+    data: dict[str, Any] = {"step": []}
+    for number, step in enumerate(recipe.get("steps", [])):
+        key = str(number)
+        data["step"].append(key)
+        data |= {f"technique-{key}": step["technique"], f"sent-{key}": "1"}
+        for name, value in (step.get("params") or {}).items():
+            if isinstance(value, (list, tuple)):
+                value = ", ".join(map(str, value))
+            if value is not None and value is not False:
+                data[f"{key}-{name}"] = "on" if value is True else str(value)
+    return data
