@@ -1,0 +1,99 @@
+"""What a recipe would weigh and take, modelled from cards: good enough to order a plan and to refuse the impossible."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from optimizers.cards import DatasetCard, ModelCard
+from optimizers.device import Device
+from optimizers.measure import device_model
+from optimizers.measurement import Measurement
+from optimizers.recipe import Recipe
+from optimizers.technique import Technique
+
+MEASURE_SECONDS = 3.0           # latency repeats, bootstrap, hashing, files
+
+
+class Body(NamedTuple):
+    """A network's figures. parameters, macs, nodes: counts; activations: bytes in float32; dtype: of weights and arithmetic."""
+
+    parameters: float
+    macs: float
+    activations: float
+    dtype: str = "fp32"
+    nodes: int = 30
+    dynamic: float = 0.0        # share of the parameters that dynamic quantization reaches
+
+
+def body_of(card: ModelCard) -> Body:
+    dense = sum(layer.parameters for layer in card.layers if layer.operator in ("Gemm", "MatMul"))
+    return Body(card.parameters, card.macs or 0, card.activation_bytes or 0, nodes=sum(card.operators.values()) or 30,
+                dynamic=dense / card.parameters if card.parameters else 0.0)
+
+
+def after(body: Body, step: Technique) -> Body:
+    """The figures after one step. Pruning a share s of the channels leaves about (1 - s)^2 of weights and MACs, 1 - s of activations."""
+    share = float(getattr(step, "share", 0.0)) if step.family == "pruning" else 0.0
+    body = body._replace(parameters=body.parameters * (1 - share) ** 2, macs=body.macs * (1 - share) ** 2,
+                         activations=body.activations * (1 - share))
+    if step.gives == "half":
+        return body._replace(dtype="fp16")
+    if step.gives == "quantized":
+        return body._replace(dtype="dynamic" if step.name == "quantize-dynamic" else "int8")
+    return body
+
+
+def follow(body: Body, recipe: Recipe) -> Body:
+    for step in recipe.steps:
+        body = after(body, step)
+    return body
+
+
+def weight_bytes(body: Body) -> float:
+    if body.dtype == "dynamic":
+        return body.parameters * (body.dynamic + 4 * (1 - body.dynamic))
+    return body.parameters * device_model.BYTES[body.dtype]
+
+
+def file_kib(body: Body) -> float:
+    """Weights, and about 0.12 KiB a node for names and attributes; int8 adds scales and Q/DQ nodes, three times that."""
+    return weight_bytes(body) / 1024 + body.nodes * (0.36 if body.dtype in ("int8", "dynamic") else 0.12) + 1
+
+
+def on_device(body: Body, device: Device) -> dict[str, Measurement]:
+    """The modelled measurements by name, as far as the card and the profile go."""
+    dtype = "int8" if body.dtype in ("int8", "dynamic") else body.dtype
+    size = file_kib(body)
+    found: dict[str, Measurement | None] = {
+        "size_kib": Measurement(value=size, unit="KiB", origin="modelled", how="Parameters by type, and the graph's nodes"),
+        "flash_kib": device_model.flash(weight_bytes(body), size * 1024, device),
+    }
+    if body.activations:
+        scale = device_model.BYTES[dtype] / 4 if body.dtype != "dynamic" else 1.0
+        found["ram_kib"] = device_model.ram(body.activations * scale, size * 1024, device)
+    if body.macs and (took := device_model.latency({dtype: int(body.macs)}, device)):
+        found["device_latency_ms"] = took
+        found["energy_mj"] = device_model.energy(took, device)
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def seconds(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, done: set[str]) -> float:
+    """Seconds for the steps that no earlier recipe shares, and for measuring. done: prefixes already paid for; grows."""
+    total = MEASURE_SECONDS + (dataset.splits.get("test", 500) + dataset.splits.get("validation", 500) if dataset else 1000) * (
+        (model.macs if model else None) or 1e7) / 1e10
+    prefix = str(recipe.seed)
+    for step in recipe.steps:
+        prefix += repr(step.dump())
+        if prefix not in done:
+            done.add(prefix)
+            total += step.seconds(model, dataset)
+    return total
+
+
+def zoo_body(architecture: str, dataset: DatasetCard) -> Body | None:
+    """The figures of a zoo network for this dataset, when the zoo can tell them without building it."""
+    from optimizers.models import zoo
+
+    figures = getattr(zoo, "figures", None)
+    outputs = len(dataset.classes) or 1
+    return Body(**figures(architecture, dataset.row_shape, outputs)) if figures else None

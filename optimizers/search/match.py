@@ -1,0 +1,107 @@
+"""Whether a network and a dataset belong together, told from their cards alone."""
+
+from __future__ import annotations
+
+from optimizers.cards import DatasetCard, ModelCard
+from optimizers.errors import Refusal
+from optimizers.goal import METRICS, Goal
+
+FITTING = {"classification": ("top1", "macro_f1"), "regression": ("r2",)}
+
+
+def refuse(model: ModelCard | None, dataset: DatasetCard | None, goal: Goal) -> Refusal | None:
+    """The first reason these three cannot be one job; None when they can."""
+    if model is None and dataset is None:
+        return Refusal(wrong="There is neither a model nor a dataset.", mend="Name a dataset, and a model unless one is to be trained.",
+                       code="nothing-to-fit")
+    if dataset is None:
+        return Refusal(wrong="There is no dataset to measure quality on.", where="dataset",
+                       mend="Name a labelled dataset of the kind the network was made for.", code="no-dataset")
+    if dataset.task == "unlabelled":
+        return Refusal(wrong="The dataset has no labels, so no quality can be measured.", where="dataset",
+                       mend="Upload it with one folder for each class, a y array, or a target column.", code="unlabelled")
+    if empty := [name for name, count in dataset.splits.items() if count == 0]:
+        return Refusal(wrong=f"The dataset's {empty[0]} split is empty.", where="dataset",
+                       mend="Upload more rows, or leave the splitting to us.", code="empty-split")
+    return metric(dataset, goal) or (network(model, dataset) if model else None)
+
+
+def metric(dataset: DatasetCard, goal: Goal) -> Refusal | None:
+    """A measure of classes needs classes, and R² needs numbers."""
+    known = FITTING[dataset.task]
+    if goal.metric in known:
+        return None
+    return Refusal(wrong=f"{METRICS[goal.metric][0].upper()}{METRICS[goal.metric][1:]} does not measure {dataset.task}.",
+                   where="goal.metric", mend=f"Use {' or '.join(known)}.", code="metric-task")
+
+
+def network(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
+    """One input that the rows can be shaped into, and one output as wide as there are classes."""
+    if len(model.inputs) != 1:
+        return Refusal(wrong=f"The network has {len(model.inputs)} inputs, and a row of this dataset fills one.",
+                       where=", ".join(tensor.name for tensor in model.inputs)[:200],
+                       mend="Export it with one input; make the others constants.", code="inputs")
+    if model.task == "other" or not model.outputs:
+        shapes = "; ".join(f"{tensor.name} {shape(tensor.shape)}" for tensor in model.outputs)
+        return Refusal(wrong="The network's outputs are neither class scores nor one number, so no metric here applies to them.",
+                       where=shapes[:200], mend="Export it with one output of shape (batch, classes) or (batch, 1).", code="outputs")
+    return classes(model, dataset) or rows(model, dataset)
+
+
+def classes(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
+    if dataset.task == "classification" and model.classes is not None and model.classes != len(dataset.classes):
+        if model.classes == 1 and len(dataset.classes) == 2:
+            return None                             # one score: the second class when it is positive
+        return Refusal(wrong=f"The network tells {model.classes} classes apart, and the dataset has {len(dataset.classes)}.",
+                       where=f"{model.outputs[0].name} {shape(model.outputs[0].shape)}",
+                       mend="Choose the dataset it was trained on, or leave the model out and train one.", code="classes-differ")
+    if dataset.task == "regression" and model.classes not in (None, 1):
+        return Refusal(wrong=f"The network gives {model.classes} values, and the dataset's target is one number.",
+                       where=f"{model.outputs[0].name} {shape(model.outputs[0].shape)}",
+                       mend="Choose a dataset with classes, or a network with one output.", code="classes-differ")
+    return None
+
+
+def rows(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
+    """Pictures can be resized, made grey or coloured, transposed and flattened; a table's row must have the right length."""
+    wanted, given = model.inputs[0].shape[1:], dataset.row_shape
+    if not given or len(model.inputs[0].shape) == 0 or adapts(wanted, given):
+        return None
+    return Refusal(wrong=f"The network takes rows of {shape(wanted)}, and the dataset has rows of {shape(given)}.",
+                   where=f"{model.inputs[0].name} {shape(model.inputs[0].shape)}",
+                   mend="Choose the dataset it was trained on, or leave the model out and train one.", code="rows-differ")
+
+
+def adapts(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
+    """Whether a raw row of shape `given` can be made into `wanted` (both without the batch axis).
+
+    >>> adapts((3, 32, 32), (1, 28, 28)), adapts((28, 28, 1), (1, 28, 28)), adapts((784,), (1, 28, 28)), adapts((13,), (14,))
+    (True, True, True, False)
+    """
+    if len(given) == 1:
+        if len(wanted) != 1:
+            return len(wanted) > 1 and None not in wanted and product(wanted) == given[0]
+        return wanted[0] in (None, given[0])
+    if len(given) != 3:
+        return len(wanted) == len(given) and all(w in (None, g) for w, g in zip(wanted, given, strict=True))
+    channels = {given[0], 1, 3} if given[0] in (1, 3) else {given[0]}
+    if len(wanted) == 3:
+        return any(place is None or place in channels for place in (wanted[0], wanted[2]))
+    if len(wanted) == 2:
+        return given[0] in (1, 3)                   # (height, width) without a channel axis
+    return len(wanted) == 1 and (wanted[0] is None or any(wanted[0] % count == 0 for count in channels))
+
+
+def product(numbers: tuple[int | None, ...]) -> int:
+    total = 1
+    for number in numbers:
+        total *= number or 1
+    return total
+
+
+def shape(extents: tuple[int | None, ...]) -> str:
+    """
+    >>> shape((None, 3, 32, 32))
+    'any x 3 x 32 x 32'
+    """
+    return " x ".join("any" if extent is None else str(extent) for extent in extents) or "one number"

@@ -1,0 +1,189 @@
+"""A portfolio of recipes under a time budget, best first, and for each that is left out the reason."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from optimizers.cards import DatasetCard, ModelCard
+from optimizers.device import Device
+from optimizers.errors import OptimizerError, Refusal
+from optimizers.goal import Budget, Goal
+from optimizers.measure.device_model import speaks
+from optimizers.recipe import Recipe, build
+from optimizers.search import estimate, gate
+
+Step = tuple[str, dict[str, Any]]
+INT8: Step = ("quantize-static", {})
+SENSITIVE: Step = ("quantize-static", {"sensitivity": True})
+TUNE: Step = ("fine-tune", {})
+
+
+def prune(share: float) -> Step:
+    return ("prune-channels", {"share": share})
+
+
+# In order of what is gained for the seconds spent; the first costs seconds, so something can be taken away at once.
+FROM_MODEL: tuple[tuple[Step, ...], ...] = (
+    (INT8,),
+    (prune(0.3), TUNE, INT8),
+    (prune(0.5), TUNE, INT8),
+    (SENSITIVE,),
+    (prune(0.3), TUNE),
+    (prune(0.5), TUNE),
+    (("quantize-dynamic", {}),),
+    (("half-precision", {}),),
+    (TUNE, INT8),
+    (prune(0.7), TUNE, INT8),
+    (prune(0.5), TUNE, ("half-precision", {})),
+)
+AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8), (("half-precision", {}),))
+RISK = {"prune-channels": 1, "train": 1}
+
+
+class Planned(NamedTuple):
+    """chance: likely, maybe or unlikely to fit.  why: the sentence behind the chance.  seconds: modelled, shared steps paid once."""
+
+    recipe: Recipe
+    seconds: float
+    size_kib: float | None
+    chance: str
+    why: str
+
+
+class LeftOut(NamedTuple):
+    title: str
+    technique: str
+    refusal: Refusal
+
+
+class Portfolio(NamedTuple):
+    """planned: in order.  left_out: with reasons.  legal: all that the device could run, whatever the time."""
+
+    planned: tuple[Planned, ...]
+    left_out: tuple[LeftOut, ...]
+    legal: tuple[Planned, ...] = ()
+
+
+def plan(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int = 0) -> Portfolio:
+    """What to try, best first, as far as the budget reaches. Without a model, zoo networks are trained first."""
+    legal, left_out = sift(model, dataset, device, seed)
+    ranked = rank(legal, model, dataset, device, goal)
+    return spend(ranked, left_out, model, dataset, budget)
+
+
+def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, seed: int) -> tuple[list[Recipe], list[LeftOut]]:
+    """Recipes that can run on the device, and those that cannot with the reason; one reason for each technique."""
+    legal: list[Recipe] = []
+    left_out: dict[str, LeftOut] = {}
+    for steps in FROM_MODEL if model is not None else from_scratch(dataset, device):
+        recipe = compose(steps, seed)
+        refusal, culprit = refuse(recipe, model, dataset, device)
+        if refusal is None:
+            legal.append(recipe)
+        elif culprit not in left_out:
+            left_out[culprit] = LeftOut(recipe.title(), culprit, refusal)
+    tried = {step.name for recipe in legal for step in recipe.steps}
+    return legal, [row for name, row in left_out.items() if name not in tried or name == "float"]
+
+
+def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
+    from optimizers.catalogue import TECHNIQUES
+
+    return Recipe(tuple(build(TECHNIQUES[name], params) for name, params in steps), seed)
+
+
+def from_scratch(dataset: DatasetCard | None, device: Device) -> list[tuple[Step, ...]]:
+    """Each suggested zoo network, trained, then compressed the same ways; all networks once before any is compressed deeply."""
+    from optimizers.models import zoo
+
+    names = zoo.suggest(dataset, device) if dataset is not None else []
+    return [(("train", {"architecture": name}), *rest) for rest in AFTER_TRAINING for name in names]
+
+
+def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> tuple[Refusal | None, str]:
+    """Why a recipe cannot run here, and which technique is to blame ("float" when the result itself cannot)."""
+    for step in recipe.steps:
+        if refusal := step.refuse(model, dataset, device):
+            return refusal, step.name
+    state = recipe.steps[-1].gives if recipe.steps else "float"
+    if state == "float" and not speaks(device, "fp32"):
+        return Refusal(wrong=f"{device.title} has no fp32 arithmetic, so a network left in float cannot run there.",
+                       mend="End the recipe with 'quantize-static'.", code="device-dtype"), "float"
+    return recipe.refuse(model, dataset, device), recipe.steps[-1].name if recipe.steps else ""
+
+
+def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> list[Planned]:
+    """The first recipe stays first, being cheap; the rest by chance, ties in the order they came."""
+    rows = [forecast(recipe, model, dataset, device, goal) for recipe in recipes]
+    order = {"likely": 0, "maybe": 1, "unlikely": 2}
+    return rows[:1] + sorted(rows[1:], key=lambda row: order[row.chance])
+
+
+def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> Planned:
+    body = body_of(recipe, model, dataset)
+    if body is None:
+        return Planned(recipe, 0.0, None, "maybe", "Its size is known once it is built.")
+    modelled = estimate.on_device(estimate.follow(body, recipe), device)
+    breaches = gate.budget_breaches(modelled, goal, device)
+    size = modelled["size_kib"].value
+    if breaches:
+        near = all(breach.value < 1.25 * breach.allowed for breach in breaches)
+        return Planned(recipe, 0.0, size, "maybe" if near else "unlikely", f"Modelled to break {breaches[0].sentence}.")
+    if recipe.steps and recipe.steps[-1].name == "quantize-dynamic" and body.dynamic < 0.3:
+        return Planned(recipe, 0.0, size, "maybe", f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest stays in float.")
+    cut = sum(getattr(step, "share", 0.0) for step in recipe.steps if step.family == "pruning")
+    if cut >= 0.5:
+        return Planned(recipe, 0.0, size, "maybe", f"It should fit; {cut:.0%} fewer channels may cost more than the floor allows.")
+    return Planned(recipe, 0.0, size, "likely", "It should fit the budget, and little is usually lost.")
+
+
+def body_of(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None) -> estimate.Body | None:
+    """The figures a recipe starts from: the card's, or those of the zoo network its first step builds."""
+    if model is not None:
+        return estimate.body_of(model)
+    name = getattr(recipe.steps[0], "architecture", None) if recipe.steps else None
+    return estimate.zoo_body(name, dataset) if name and dataset else None
+
+
+def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | None, dataset: DatasetCard | None,
+          budget: Budget) -> Portfolio:
+    """Take recipes in order while time and number last; one that does not fit may be followed by one that does."""
+    limit = budget.minutes * 60 if budget.minutes else None
+    paid: set[str] = set()
+    spent = estimate.seconds(Recipe(()), model, dataset, paid)
+    chosen: list[Planned] = []
+    for row in ranked:
+        trial = set(paid)
+        cost = estimate.seconds(row.recipe, model, dataset, trial)
+        if budget.candidates is not None and len(chosen) >= budget.candidates:
+            reason = f"Only {budget.candidates} candidate{'s' if budget.candidates > 1 else ''} asked for."
+            left_out = [*left_out, over(row, reason, "Ask for more candidates.", "no-number")]
+        elif limit is not None and chosen and spent + cost > limit:
+            reason = f"It would take about {spell(cost)}, and {spell(max(0.0, limit - spent))} of the budget are left."
+            left_out = [*left_out, over(row, reason, "Give the job more minutes.", "no-time")]
+        else:
+            chosen.append(row._replace(seconds=cost))
+            spent, paid = spent + cost, trial
+    return Portfolio(tuple(chosen), tuple(left_out), tuple(ranked))
+
+
+def over(row: Planned, wrong: str, mend: str, code: str) -> LeftOut:
+    return LeftOut(row.recipe.title(), row.recipe.steps[-1].name, Refusal(wrong=wrong, mend=mend, code=code))
+
+
+def spell(seconds: float) -> str:
+    """
+    >>> spell(8), spell(95), spell(700)
+    ('8 s', '1.6 min', '12 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 600 else f"{seconds / 60:.0f} min"
+
+
+def given(recipe: dict[str, Any], model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Recipe:
+    """A recipe from a person, checked whole; raises OptimizerError."""
+    parsed = Recipe.load(recipe)
+    if refusal := parsed.refuse(model, dataset, device):
+        raise OptimizerError.of(refusal)
+    return parsed
