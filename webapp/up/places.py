@@ -39,7 +39,8 @@ def secret_key(data: Path) -> str:
 
 
 def database_url(data: Path) -> str:
-    return f"postgres://espalier:{password(data, 'postgres')}@{quote(str(run_dir(data)), safe='')}/espalier"
+    """The socket goes into the query, where both libpq and django-environ read it."""
+    return f"postgres://espalier:{password(data, 'postgres')}@/espalier?host={quote(str(run_dir(data)))}"
 
 
 def redis_url(data: Path) -> str:

@@ -1,0 +1,69 @@
+"""One child process on a leash: started, watched, stopped."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import IO
+
+from webapp.up.account import Account
+
+LEASH = Path(__file__).with_name("leash.py")
+HOW = "kernel" if sys.platform == "linux" else "pipe"
+
+
+class Child:
+    """A program that dies with us.  stop_signal: what asks it to end;  grace_s: how long it may take before SIGKILL to its whole group."""
+
+    def __init__(self, name: str, argv: list[str], *, who: Account = Account(), stop_signal: int = signal.SIGTERM, grace_s: float = 15,
+                 cwd: Path | str = "/", env: dict[str, str] | None = None, how: str = HOW) -> None:
+        self.name, self.argv, self.who, self.stop_signal, self.grace_s = name, argv, who, stop_signal, grace_s
+        self.cwd, self.env, self.how = cwd, env, how
+        self.process: subprocess.Popen | None = None
+
+    def start(self, output: int | IO | None = None) -> None:
+        """Start it in a session of its own: Ctrl-C in a terminal then reaches only us, and we stop the children in order."""
+        leash = [sys.executable, "-I", "-S", str(LEASH), self.how, str(os.getpid()), str(self.who.uid), str(self.who.gid), str(int(self.stop_signal))]
+        self.process = subprocess.Popen(
+            [*leash, "--", *self.argv], start_new_session=True, cwd=self.cwd, env=self.env,
+            stdin=subprocess.DEVNULL if self.how == "kernel" else subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output is not None else None,
+        )
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def ask_to_stop(self) -> None:
+        if self.running:
+            self.process.send_signal(self.stop_signal)
+
+    def stop(self) -> int | None:
+        """Ask, wait up to grace_s, then kill the group. Returns the exit status."""
+        if self.process is None:
+            return None
+        self.ask_to_stop()
+        try:
+            self.process.wait(self.grace_s)
+        except subprocess.TimeoutExpired:
+            pass
+        self.kill_group()
+        return self.process.wait()
+
+    def kill_group(self) -> None:
+        """Whatever is left of its session's group, the program itself or children it forgot."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+
+def wait_until(ready, process: subprocess.Popen, seconds: float) -> bool:
+    """Poll `ready()` until it is true, the process ended, or time is up."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and process.poll() is None:
+        if ready():
+            return True
+        time.sleep(0.03)
+    return False
