@@ -33,11 +33,15 @@ class Blob(models.Model):
 class BlobPart(models.Model):
     blob = models.ForeignKey(Blob, models.CASCADE, related_name="parts")
     n = models.IntegerField()
+    start = models.BigIntegerField(default=0)   # offset of this part's first byte in the blob
     chunk = models.ForeignKey(Chunk, models.PROTECT, db_column="sha256")
 
     class Meta:
         db_table = "store_blob_part"
-        constraints = [models.UniqueConstraint(fields=["blob", "n"], name="one_part_per_place")]
+        constraints = [
+            models.UniqueConstraint(fields=["blob", "n"], name="one_part_per_place"),
+            models.UniqueConstraint(fields=["blob", "start"], name="one_part_per_offset"),
+        ]
 
 
 class Asset(models.Model):
@@ -88,7 +92,7 @@ class Job(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     team = models.ForeignKey("teams.Team", models.CASCADE, related_name="jobs")
-    number = models.IntegerField()              # per team, shown as fit-0214
+    number = models.IntegerField()              # per team and kind, shown as fit-0214
     kind = models.CharField(max_length=10, choices=Kind)
     title = models.CharField(max_length=200)
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
@@ -124,7 +128,7 @@ class Job(models.Model):
     error = models.JSONField(null=True)         # events.Failed dump; "ours" carries an id to quote and no trace
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["team", "number"], name="one_job_per_number")]
+        constraints = [models.UniqueConstraint(fields=["team", "kind", "number"], name="one_job_per_number")]
         indexes = [
             models.Index(fields=["team", "-created_at"]),
             models.Index(fields=["created_at"], name="job_queue", condition=models.Q(state="queued")),

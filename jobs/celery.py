@@ -1,0 +1,34 @@
+"""The Celery app: `celery -A jobs.celery worker -c 2` and `celery -A jobs.celery beat`.
+
+A message is only a wake-up. The pool is threads: the work is done by a child process for each job, and its parent must share one memory
+with the signal handler that releases leases when the worker is told to go.
+"""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
+
+import django
+
+django.setup()
+
+from django.conf import settings  # noqa: E402
+
+from jobs.limits import limit  # noqa: E402
+
+app = Celery("espalier")
+app.conf.update(settings.CELERY)
+app.conf.update(
+    worker_pool="threads",
+    worker_hijack_root_logger=False,
+    worker_send_task_events=False,
+    task_default_expires=30,
+    beat_schedule={
+        "reap": {"task": "jobs.tasks.reap", "schedule": limit("reap_seconds"), "options": {"expires": limit("reap_seconds")}},
+        "sweep": {"task": "jobs.tasks.sweep", "schedule": 3600.0, "options": {"expires": 3600}},
+    },
+    beat_schedule_filename=str(settings.DATA_DIR / "beat"),
+    imports=("jobs.tasks",),
+)
