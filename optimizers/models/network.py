@@ -6,15 +6,19 @@ and pruned, and the new weights are written back into the same graph. So names, 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optimizers.candidate import Sensitivity
+from optimizers.errors import OptimizerError, Refusal
 from optimizers.models.preprocessing import Preprocessing
 from optimizers.technique import State
 
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -35,4 +39,41 @@ class Network:
 
     @property
     def input_name(self) -> str:
-        return self.proto.graph.input[0].name
+        """The first input that is not a weight (before opset 9 of IR 4, weights are listed as inputs too)."""
+        weights = {tensor.name for tensor in self.proto.graph.initializer}
+        return next(value.name for value in self.proto.graph.input if value.name not in weights)
+
+    def feed(self, x_raw: np.ndarray) -> np.ndarray:
+        """Raw rows as the float32 array the graph's input takes."""
+        return self.preprocessing(x_raw)
+
+    def with_(self, **changes: Any) -> Network:
+        """A copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+    def noting(self, *sentences: str) -> Network:
+        """A copy with sentences added for the candidate's page."""
+        return self.with_(notes=self.notes + tuple(sentences))
+
+    def to_torch(self) -> nn.Module:
+        """A torch.fx.GraphModule in eval mode that computes what the graph computes, batch axis free, weights as parameters.
+
+        Raises OptimizerError naming the node for a graph that torch cannot hold (control flow, int8, several inputs).
+        """
+        from optimizers.models.from_onnx import read
+
+        return read(self.proto)
+
+    def why_not_torch(self) -> Refusal | None:
+        """The reason this network is of family "graph" (runtime only), or None when torch can train and prune it."""
+        try:
+            self.to_torch()
+        except OptimizerError as error:
+            return error.refusal
+        return None
+
+    def with_module(self, module: nn.Module) -> Network:
+        """The same graph with the weights of `module`, which came from `to_torch` and may have lost channels since."""
+        from optimizers.models.write_back import write_back
+
+        return self.with_(proto=write_back(self.proto, module))

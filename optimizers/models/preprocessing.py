@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from optimizers.values import Value
+
+if TYPE_CHECKING:
+    from optimizers.context import Context
+    from optimizers.data.dataset import Dataset
+    from optimizers.models.network import Network
 
 
 class Preprocessing(Value):
@@ -14,6 +19,7 @@ class Preprocessing(Value):
 
     scale: "0-1" divides bytes by 255, "0-255" keeps them, "-1-1" is x / 127.5 - 1, "standard" subtracts mean and divides by std
     (per channel or per feature, in units of the raw row divided by 255 for bytes, of the raw row otherwise), "none" casts only.
+    Rows of floats are taken to be in 0..1 already: "0-1" and "0-255" cast them, "-1-1" is 2 x - 1.
     flatten: (n, channels * height * width) for networks that take vectors.
     """
 
@@ -26,5 +32,68 @@ class Preprocessing(Value):
     flatten: bool = False
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """x: raw rows (n, channels, height, width) or (n, features).  Returns float32, contiguous."""
-        raise AssertionError("written by the network floor")
+        """x: raw rows (n, channels, height, width) or (n, features).  Returns float32, contiguous.
+
+        >>> Preprocessing()(np.array([[0, 255]], np.uint8))
+        array([[0., 1.]], dtype=float32)
+        """
+        picture = x.ndim == 4
+        if picture and self.size and x.shape[2:] != tuple(self.size):
+            x = resize(x, self.size)
+        if picture and self.channels and x.shape[1] != self.channels:
+            x = with_channels(x, self.channels)
+        x = self.scaled(np.asarray(x))
+        if picture and self.layout == "nhwc":
+            x = x.transpose(0, 2, 3, 1)
+        if self.flatten:
+            x = x.reshape(len(x), -1)
+        return np.ascontiguousarray(x, np.float32)
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """x as float32 in the units the network wants; the shape stays."""
+        byte = x.dtype == np.uint8
+        x = x.astype(np.float32)
+        if self.scale == "standard":
+            across = (1, -1) + (1,) * (x.ndim - 2)
+            mean = np.asarray(self.mean or (0.0,), np.float32).reshape(across)
+            std = np.asarray(self.std or (1.0,), np.float32).reshape(across)
+            return ((x / np.float32(255) if byte else x) - mean) / std
+        if self.scale == "-1-1":
+            return x / np.float32(127.5) - 1 if byte else 2 * x - 1
+        return x / np.float32(255) if byte and self.scale == "0-1" else x
+
+
+def resize(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """x: (n, channels, h, w), uint8 or float32.  Returns (n, channels, *size) of the same type; nearest for one channel, else bilinear."""
+    from PIL import Image
+
+    how = Image.Resampling.NEAREST if x.shape[1] == 1 else Image.Resampling.BILINEAR
+    kind = np.uint8 if x.dtype == np.uint8 else np.float32
+    out = np.empty((*x.shape[:2], *size), kind)
+    for row in range(x.shape[0]):
+        for channel in range(x.shape[1]):
+            picture = Image.fromarray(np.ascontiguousarray(x[row, channel], kind))
+            out[row, channel] = np.asarray(picture.resize((size[1], size[0]), how))
+    return out
+
+
+def with_channels(x: np.ndarray, channels: int) -> np.ndarray:
+    """Grey to colour by repeating, colour to grey by ITU-R 601 luma; other pairs keep the first channels, or repeat the last.
+
+    >>> with_channels(np.full((1, 3, 1, 1), 200, np.uint8), 1).tolist()
+    [[[[200]]]]
+    """
+    have = x.shape[1]
+    if have == 3 and channels == 1:
+        luma = np.einsum("nchw,c->nhw", x.astype(np.float32), np.array([0.299, 0.587, 0.114], np.float32))[:, None]
+        return np.rint(luma).astype(np.uint8) if x.dtype == np.uint8 else luma
+    if have >= channels:
+        return x[:, :channels]
+    return np.concatenate([x, np.repeat(x[:, -1:], channels - have, axis=1)], axis=1)
+
+
+def guess(network: Network, data: Dataset, ctx: Context) -> Preprocessing:
+    """The preprocessing this network was probably trained with; see `optimizers.models.guess`."""
+    from optimizers.models.guess import guess as guess_preprocessing
+
+    return guess_preprocessing(network, data, ctx)

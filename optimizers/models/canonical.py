@@ -1,0 +1,145 @@
+"""One tidy form for every float graph: weights are not inputs, constants are folded, opset 13 or newer, batch axis free where that is safe.
+
+The numbers do not change: each rewriting is kept only if ONNX Runtime gives the same outputs before and after.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper, version_converter
+
+from optimizers.models import graph
+from optimizers.models.graph import attributes, constants, copied, extents, inputs, opset, uses, without_unread
+
+OPSET = 17                  # what older files are raised to: per-channel quantization needs 13, LayerNormalization 17
+FOLDED = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Concat", "Slice",
+          "Gather", "Flatten", "Reciprocal", "Pow", "Exp", "Shape"}
+LARGEST = 2**26             # values a folded constant may have
+
+
+def canonical(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """The tidy graph and one sentence for each thing that was changed on the way."""
+    notes: list[str] = []
+    tidy = fold_constants(without_weight_inputs(proto))
+    if opset(tidy) < 13 and (raised := raise_opset(tidy)) is not None:
+        notes.append(f"Raised from operator set {opset(tidy)} to {OPSET}; outputs compared equal.")
+        tidy = raised
+    if fixed_batch(tidy) and (freed := free_batch(tidy)) is not None:
+        notes.append("The batch axis was fixed to 1 and was made free; three rows at once gave the same outputs as one by one.")
+        tidy = freed
+    return tidy, tuple(notes)
+
+
+def without_weight_inputs(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Initializers leave the list of inputs, where IR 3 had to name them."""
+    fresh = copied(proto)
+    kept = inputs(fresh)
+    del fresh.graph.input[:]
+    fresh.graph.input.extend(kept)
+    fresh.ir_version = max(fresh.ir_version, 4)
+    return fresh
+
+
+def fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Nodes that only read constants become initializers; Identity of a weight becomes the weight."""
+    fresh, known = copied(proto), constants(proto)
+    kept, folded = [], []
+    for node in fresh.graph.node:
+        names = [name for name in node.input if name]
+        if node.op_type in FOLDED and names and node.domain in ("", "ai.onnx") and all(name in known for name in names) \
+                and sum(known[name].size for name in names) <= LARGEST:
+            value = evaluate(node, known, opset(proto))
+            if value is not None and value.size <= LARGEST:
+                known[node.output[0]] = value
+                folded.append(node.output[0])
+                continue
+        kept.append(node)
+    del fresh.graph.node[:]
+    fresh.graph.node.extend(kept)
+    read = uses(fresh)
+    fresh.graph.initializer.extend(numpy_helper.from_array(known[name], name) for name in folded if read[name])
+    return without_unread(fresh)
+
+
+def evaluate(node: onnx.NodeProto, known: dict[str, np.ndarray], version: int) -> np.ndarray | None:
+    """The node's one output by the reference implementation, or None where it cannot say."""
+    from onnx.reference import ReferenceEvaluator
+
+    names = list(dict.fromkeys(name for name in node.input if name))
+    values = [helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(known[name].dtype), known[name].shape) for name in names]
+    small = helper.make_graph([node], "constant", values, [helper.make_tensor_value_info(node.output[0], TensorProto.UNDEFINED, None)])
+    try:
+        model = helper.make_model(small, opset_imports=[helper.make_opsetid("", version)])
+        return np.asarray(ReferenceEvaluator(model).run(None, {name: known[name] for name in names})[0])
+    except Exception:       # the reference lacks forms of some operators; the node then simply stays
+        return None
+
+
+def raise_opset(proto: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The graph in operator set 17, or None where conversion fails or changes an output."""
+    try:
+        raised = without_unread(fold_constants(version_converter.convert_version(proto, OPSET)))
+        x = example(proto, 1)
+        return raised if x is not None and equal(graph.run(proto, x), graph.run(raised, x)) else None
+    except Exception:       # the converter raises many kinds; the file is then used as it came
+        return None
+
+
+def fixed_batch(proto: onnx.ModelProto) -> bool:
+    found = inputs(proto)
+    shape = extents(found[0]) if len(found) == 1 else None
+    return bool(shape) and shape[0] == 1 and len(shape) > 1
+
+
+def free_batch(proto: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The graph with a free first axis, or None unless three rows at once give what one by one gives."""
+    fresh = copied(proto)
+    for value in [*inputs(fresh), *fresh.graph.output]:
+        dims = value.type.tensor_type.shape.dim
+        if dims:
+            dims[0].Clear()
+            dims[0].dim_param = "batch"
+    del fresh.graph.value_info[:]
+    free_reshapes(fresh)
+    x = example(proto, 3)
+    if x is None:
+        return None
+    try:
+        single = [graph.run(proto, x[row:row + 1]) for row in range(3)]
+        together = graph.run(fresh, x)
+    except Exception:       # the runtime's own classes; any failure means it is not safe
+        return None
+    return fresh if equal([np.concatenate(rows) for rows in zip(*single, strict=True)], together) else None
+
+
+def free_reshapes(proto: onnx.ModelProto) -> None:
+    """Reshape targets that begin with a constant 1 take the batch of their input instead, in place."""
+    known = constants(proto)
+    for at, node in enumerate(proto.graph.node):
+        if node.op_type != "Reshape" or attributes(node).get("allowzero"):
+            continue
+        target = known.get(node.input[1])
+        if target is not None and target.ndim == 1 and len(target) > 1 and target[0] == 1:
+            free = np.array([0, *target[1:]] if -1 in target else [-1, *target[1:]], np.int64)
+            name = f"{node.input[1]}_free_{at}"
+            proto.graph.initializer.append(numpy_helper.from_array(free, name))
+            node.input[1] = name
+    without_unread(proto)
+
+
+def example(proto: onnx.ModelProto, rows: int) -> np.ndarray | None:
+    """Random float32 rows for the one input, or None where its extents are free."""
+    found = inputs(proto)
+    shape = extents(found[0]) if len(found) == 1 else None
+    if not shape or None in shape[1:] or found[0].type.tensor_type.elem_type != TensorProto.FLOAT:
+        return None
+    if np.prod([int(extent or 1) for extent in shape[1:]], dtype=np.float64) > LARGEST:
+        return None
+    return np.random.default_rng(0).random((rows, *shape[1:]), np.float32)
+
+
+def equal(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
+    """Same shapes and, to float32's rounding, the same numbers."""
+    return len(before) == len(after) and all(
+        a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(np.abs(a).max(initial=0)))) for a, b in zip(before, after, strict=True))

@@ -1,0 +1,91 @@
+"""Whatever was uploaded becomes one ONNX network. The bytes were looked at before (audit); here the real libraries read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import onnx
+from google.protobuf.message import DecodeError
+
+from optimizers.errors import OptimizerError
+from optimizers.models.canonical import canonical
+from optimizers.models.graph import QUANTIZED
+from optimizers.models.network import Network
+from optimizers.models.preprocessing import Preprocessing
+
+if TYPE_CHECKING:
+    from optimizers.cards import ModelCard
+
+
+def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any] | None = None) -> Network:
+    """path: .onnx, .pt2 or .safetensors.  options: "architecture" (zoo name, for safetensors), "preprocessing" (its fields).
+
+    Returns a float32 network, or a quantized one as it is. Raises OptimizerError for a file that cannot be used.
+    A .pt2 is code: this is only ever called inside the cage.
+    """
+    path, options = Path(path), options or {}
+    suffix = path.suffix.lower()
+    if suffix == ".onnx":
+        network = from_onnx_file(path)
+    elif suffix == ".pt2":
+        from optimizers.models.torch_export import from_torch_export
+
+        network = from_torch_export(path)
+    elif suffix == ".safetensors":
+        from optimizers.models.state import from_state
+
+        network = from_state(path, options.get("architecture") or (card.architecture if card else None))
+    else:
+        raise OptimizerError(f"A model file ends in .onnx, .pt2 or .safetensors; this one ends in '{suffix[:20]}'.", path.name,
+                             "Export the network to ONNX.", "model-kind")
+    wanted = options.get("preprocessing")
+    return network.with_(preprocessing=Preprocessing(**wanted)) if wanted else network
+
+
+def from_onnx_file(path: Path) -> Network:
+    """The file checked and brought to the tidy form."""
+    try:
+        proto = onnx.load_model(str(path), format="protobuf", load_external_data=False)
+    except DecodeError:
+        raise OptimizerError("The file is not a whole ONNX model: its bytes end early or are not ONNX.", path.name,
+                             "Export it again, and check the size after copying.", "onnx-truncated") from None
+    return from_proto(proto, path.name)
+
+
+def from_proto(proto: onnx.ModelProto, where: str = "") -> Network:
+    """A checked, tidy network of a graph in memory."""
+    refuse_external(proto, where)
+    try:
+        onnx.checker.check_model(proto, full_check=False)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        first = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
+        raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.", "onnx-invalid") from None
+    if any(node.op_type in QUANTIZED for node in proto.graph.node):
+        return Network(proto, state="quantized", notes=("Uploaded already quantized: it is measured as it is.",))
+    tidy, notes = canonical(proto)
+    return Network(tidy, notes=notes)
+
+
+def refuse_external(proto: onnx.ModelProto, where: str) -> None:
+    """Weights kept in a second file are refused: only this one file was uploaded, and paths in it are a stranger's."""
+    for tensor in tensors(proto.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
+            raise OptimizerError(f"The weights of '{tensor.name[:80]}' lie in another file (external data).", where,
+                                 "Save the model with its weights inside: onnx.save(model, path, save_as_external_data=False).", "external-data")
+
+
+def tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:
+    """Every stored tensor: initializers, attributes, and those of inner graphs."""
+    found = list(graph.initializer)
+    for sparse in graph.sparse_initializer:
+        found += [sparse.values, sparse.indices]
+    for node in graph.node:
+        for attribute in node.attribute:
+            found += [attribute.t] if attribute.HasField("t") else []
+            found += attribute.tensors
+            if attribute.HasField("g"):
+                found += tensors(attribute.g)
+            for inner in attribute.graphs:
+                found += tensors(inner)
+    return found
