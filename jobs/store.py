@@ -10,13 +10,23 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connection, transaction
 
+from jobs import limits
 from jobs.chunks import CHUNK, RUNNING, batches, keep_chunks, pieces, raw, remember_hash, running_hash
 from jobs.collect import sweep
-from jobs.limits import in_words, limit
+from jobs.limits import in_words
 from jobs.models import Blob, BlobPart
+from optimizers.errors import OptimizerError
 
 AHEAD = 4 * CHUNK               # bytes fetched at a time
 __all__ = ["StoreFull", "TooLarge", "append", "copy_to", "create", "delete", "put", "read", "refuse_when_full", "seal", "stream", "sweep"]
+
+
+class StoreFull(OptimizerError):
+    """The disk of the store has too little room left; what is there stays whole."""
+
+
+class TooLarge(OptimizerError):
+    """More bytes than the caller allowed."""
 
 
 def put(chunks: Iterable[bytes], limit: int | None = None) -> Blob:
@@ -31,7 +41,7 @@ def put(chunks: Iterable[bytes], limit: int | None = None) -> Blob:
         for batch in batches(pieces(chunks)):
             total += sum(map(len, batch))
             if limit is not None and total > limit:
-                raise TooLarge(f"The file is larger than {in_words(limit)}.", "", "Make it smaller, or ask for a higher limit.", "too-large")
+                raise TooLarge(f"The file is larger than {in_words(limit)}.", "", "Make it smaller.", "too-large")
             append(blob, batch)
         return seal(blob)
     except BaseException:
@@ -100,7 +110,7 @@ def delete(blob: Blob) -> None:
 def refuse_when_full() -> None:
     """Raises StoreFull when the disk under the data folder has less room than the smaller of 5 GB and 10 %."""
     disk = shutil.disk_usage(settings.DATA_DIR if Path(settings.DATA_DIR).exists() else "/")
-    least = min(limit("store_free_bytes"), limit("store_free_share") * disk.total)
+    least = min(limits.limit("store_free_bytes"), limits.limit("store_free_share") * disk.total)
     if disk.free < least:
         raise StoreFull(f"The disk of this server has {in_words(disk.free)} left, and keeps {in_words(least)} in reserve.", "",
                         "Delete models, datasets or jobs that are no longer needed, or ask the administrator for room.", "store-full")
