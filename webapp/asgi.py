@@ -1,6 +1,13 @@
+"""The door for uvicorn: Django, with request bodies read as they arrive instead of collected in a temporary file first."""
+
 import os
 
-from django.core.asgi import get_asgi_application
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
-application = get_asgi_application()
+
+import django  # noqa: E402
+
+django.setup(set_prefix=False)
+
+from webapp.bodies import StreamingHandler  # noqa: E402
+
+application = StreamingHandler()

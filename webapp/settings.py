@@ -1,20 +1,24 @@
 """One settings module; everything that differs between machines comes from the environment (or the data folder `up` made).
 
-ESPALIER_DATA       folder of the embedded services, the secret key and the ballast; default ./var
+ESPALIER_DATA       folder of the embedded services, the secret key and the ballast; default ./var (root with a closed home: places.py)
 DATABASE_URL        postgres://...; unset: the embedded Postgres of `manage.py up`
 REDIS_URL           redis://... or redis+socket://...; unset: the embedded Valkey
 ESPALIER_SECRET_KEY, ESPALIER_HOSTS (comma list), ESPALIER_DEBUG, ESPALIER_HTTPS
+ESPALIER_PROXIES    how many proxies of yours stand before the server; X-Forwarded-For is believed that far and no further
+ESPALIER_API_RATE   requests a minute for each token; default 120
 """
 
 from pathlib import Path
 
 import environ
 
-from webapp.up.places import database_url, redis_url, secret_key
+from webapp.cache import redis_cache_url
+from webapp.logs import configure
+from webapp.up.places import database_url, default_data, redis_url, secret_key
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.str("ESPALIER_DATA", str(BASE_DIR / "var"))).resolve()
+DATA_DIR = Path(env.str("ESPALIER_DATA", "") or default_data(BASE_DIR)).resolve()
 
 DEBUG = env.bool("ESPALIER_DEBUG", False)
 SECRET_KEY = env.str("ESPALIER_SECRET_KEY", "") or secret_key(DATA_DIR)
@@ -41,12 +45,15 @@ INSTALLED_APPS = [
     "webapp.devices",
     "webapp.studio",
     "webapp.api",
+    "webapp.up",
 ]
 
 MIDDLEWARE = [
+    "webapp.logs.request_log",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "webapp.static_files.StaticFiles",
+    "webapp.api.middleware.problems_only",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -78,7 +85,11 @@ TEMPLATES = [
 
 DATABASES = {"default": env.db_url_config(env.str("DATABASE_URL", "") or database_url(DATA_DIR))}
 DATABASES["default"] |= {"CONN_MAX_AGE": 0, "OPTIONS": DATABASES["default"].get("OPTIONS", {}) | {"pool": {"min_size": 1, "max_size": 12}}}
+DATABASES["default"] |= {"ATOMIC_REQUESTS": False}      # a request that streams must not hold a transaction; verbs open their own
 REDIS_URL = env.str("REDIS_URL", "") or redis_url(DATA_DIR)
+CACHES = {"default": {"BACKEND": "webapp.cache.RedisOrMemory", "LOCATION": redis_cache_url(REDIS_URL), "KEY_PREFIX": "espalier",
+                      "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5}}}
+SESSION_ENGINE = "django.contrib.sessions.backends.db"  # signed in stays signed in while Redis is away
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "teams.User"
@@ -94,16 +105,21 @@ ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"         # a self-hosted house may have no mail server
 ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_RATE_LIMITS = {"login": "20/m/ip", "login_failed": "20/m/ip,5/m/key", "signup": "20/m/ip"}
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("ESPALIER_PROXIES", 0)
+API_RATE = env.int("ESPALIER_API_RATE", 120)
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True       # no collectstatic needed before the first start
 LANGUAGE_CODE = "en-gb"
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+CSRF_FAILURE_VIEW = "webapp.faults.csrf_failed"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
@@ -128,8 +144,12 @@ CONTENT_SECURITY_POLICY = {
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
         "form-action": [SELF],
+        "report-uri": ["/csp-report"],
     }
 }
+
+LOGGING = configure(DEBUG)
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 CELERY = {
     "broker_url": REDIS_URL,
