@@ -1,7 +1,8 @@
 """Start a program that cannot outlive us: `python leash.py HOW PARENT UID GID SIGNAL -- COMMAND...` (UID -1 keeps the account).
 
 HOW "kernel", on Linux: the kernel sends SIGNAL to the program when its parent dies, so this process becomes the program.
-HOW "pipe", elsewhere: this process stays, and when the pipe on its standard input ends (the parent died) it passes SIGNAL on, then SIGKILL after 10 s.
+HOW "pipe", elsewhere: this process stays, and when the pipe on its standard input ends (the parent died) it passes SIGNAL on,
+then SIGKILL after 10 s.
 A file of its own without imports from the project: it starts in milliseconds, before the account is changed.
 """
 

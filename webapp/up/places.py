@@ -10,6 +10,16 @@ from urllib.parse import quote
 SOCKET_LIMIT = 90       # a Unix socket path holds about 103 bytes, of which ".s.PGSQL.5432" takes 13
 
 
+def default_data(base: Path) -> Path:
+    """`var` in the checkout; for root, whose servers run as `nobody`, a folder under /var/lib when the checkout lies behind a closed door."""
+    def open_to_all(folder: Path) -> bool:
+        return bool(folder.stat().st_mode & 0o001)
+
+    if os.geteuid() != 0 or all(open_to_all(folder) for folder in (base, *base.parents)):
+        return base / "var"
+    return Path(f"/var/lib/espalier-{sha256(str(base).encode()).hexdigest()[:8]}")
+
+
 def run_dir(data: Path) -> Path:
     """Folder of the sockets: inside the data folder, or a short one in the temporary folder when that path is too long."""
     inside = data / "run"

@@ -45,7 +45,7 @@ class Postgres:
                     "wal_compression": "on", "log_min_messages": "warning", "log_checkpoints": "off", "log_line_prefix": ""}
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         argv = [str(self.bin / "postgres"), "-D", str(self.cluster), "-k", str(self.run), *flags]
-        return Child(self.name, argv, who=self.who, stop_signal=signal.SIGINT, grace_s=60)      # SIGINT: fast; SIGTERM waits for every client
+        return Child(self.name, argv, who=self.who, stop_signal=signal.SIGINT, grace_s=60)      # SIGTERM would wait for every client
 
     def ready(self) -> bool:
         import psycopg
@@ -73,17 +73,20 @@ class Postgres:
                                autocommit=True, connect_timeout=5)
 
     def initdb(self) -> None:
-        """A new cluster: scram passwords on the local socket, byte order sorting, checksums (the default since 18)."""
-        secret = self.run / "initdb.secret"
+        """A new cluster, made beside its place and moved there when whole: scram passwords on the socket, byte order sorting, checksums."""
+        new, secret = self.cluster.with_name("postgres.new"), self.run / "initdb.secret"
+        shutil.rmtree(new, ignore_errors=True)
+        self.who.own(new)
         secret.write_text(password(self.data, "postgres"))
         secret.chmod(0o600)
         if self.who.uid >= 0:
             os.chown(secret, self.who.uid, self.who.gid)
         try:
-            self.call("initdb", "-D", str(self.cluster), "-U", "espalier", f"--pwfile={secret}", "-A", "scram-sha-256", "-E", "UTF8",
+            self.call("initdb", "-D", str(new), "-U", "espalier", f"--pwfile={secret}", "-A", "scram-sha-256", "-E", "UTF8",
                       "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions")
         finally:
             secret.unlink()
+        new.rename(self.cluster)
 
     def check_major(self) -> None:
         """Refuse a cluster that another major version made; its files mean something else."""
@@ -94,13 +97,14 @@ class Postgres:
             raise OptimizerError(
                 f"The data was written by Postgres {found}, and this is Postgres {ours}.",
                 where=str(self.cluster),
-                mend=f"Dump it with {tool} -D {self.cluster} -k {self.run} and `pg_dump -h {self.run} -U espalier -Fc -f espalier.dump espalier`, "
-                     f"move the folder away, start `manage.py up` once, and load it with `pg_restore`.",
+                mend=f"Run {tool} -D {self.cluster} -k {self.run}, then `pg_dump -h {self.run} -U espalier -Fc -f espalier.dump espalier`; "
+                     "move the folder away, start `manage.py up` once, and load the dump with `pg_restore`.",
                 code="postgres-major",
             )
 
     def call(self, tool: str, *arguments: str, check: bool = True) -> None:
-        done = subprocess.run([self.bin / tool, *arguments], cwd="/", capture_output=True, text=True, **self.who.kwargs())
+        done = subprocess.run([self.bin / tool, *arguments], cwd="/", capture_output=True, text=True, start_new_session=True,
+                              **self.who.kwargs())
         if check and done.returncode:
             raise RuntimeError(f"{tool} ended with status {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
 
