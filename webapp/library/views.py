@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Asset, Job
+from jobs.submit import submit_inspection
 from optimizers.models.zoo import ARCHITECTURES
 from webapp.library.matches import matches_of
 from webapp.library.present import details
@@ -54,6 +55,24 @@ def asset_delete(request, team, asset):
     return redirect(f"{reverse('library', kwargs={'team': team.slug})}?kind={found.kind}")
 
 
+@require_POST
+@team_view(Role.EDITOR)
+def asset_again(request, team, asset):
+    """Field: target. Inspect the same bytes with another target column; the new asset takes the old one's place unless a job uses it."""
+    found = get_object_or_404(gate.assets(team, Asset.Kind.DATASET), id=asset, state=Asset.State.READY)
+    names = {str(column.get("name")) for column in found.card.get("columns", [])}
+    if (target := request.POST.get("target", "")) not in names:
+        messages.error(request, f"{found.name} has no column of that name. Choose one from the list.")
+        return redirect("asset", team=team.slug, asset=asset)
+    with transaction.atomic():
+        fresh = Asset.objects.create(team=team, kind=found.kind, name=found.name, filename=found.filename, blob=found.blob,
+                                     options=found.options | {"target": target}, created_by=request.user)
+        submit_inspection(fresh)
+        if not gate.jobs(team).filter(dataset=found).exists():
+            found.delete()
+    return redirect("asset", team=team.slug, asset=fresh.id)
+
+
 def listing(request, team, kind: str | None = None) -> dict:
     """The list at the left: one kind, searched by name, forty to a page."""
     kind = kind or request.GET.get("kind") or Asset.Kind.MODEL
@@ -65,7 +84,7 @@ def listing(request, team, kind: str | None = None) -> dict:
     if search := request.GET.get("q", "").strip():
         rows = rows.filter(name__icontains=search[:120])
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES),
+    return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES), "can_edit": request.role.covers(Role.EDITOR),
             "busy": any(row.state == Asset.State.INSPECTING for row in page)}
 
 

@@ -1,4 +1,4 @@
-"""Small words for the pages: bytes, ages, and the error of a field."""
+"""Small words for the pages: ages, days to come, figures of a data sheet."""
 
 from datetime import datetime
 
@@ -7,29 +7,6 @@ from django.utils import timezone
 
 register = template.Library()
 NARROW = "\u202f"
-
-
-@register.filter
-def size(count: float | None) -> str:
-    """Bytes with three significant digits: "312 KiB", "3.8 MiB".
-
-    >>> size(319488), size(900), size(None)
-    ('312\\u202fKiB', '900\\u202fB', '')
-    """
-    if count is None:
-        return ""
-    if count < 1024:
-        return f"{count:.0f}{NARROW}B"
-    for unit in ("KiB", "MiB", "GiB"):
-        count /= 1024
-        if count < 1000 or unit == "GiB":
-            break
-    return f"{count:.{2 if count < 10 else 1 if count < 100 else 0}f}{NARROW}{unit}"
-
-
-@register.filter
-def kib_size(kib: float | None) -> str:
-    return "" if kib is None else size(kib * 1024)
 
 
 @register.filter
@@ -73,25 +50,12 @@ def until(at: datetime | None) -> str:
 
 
 @register.filter
-def of(table: dict, key: str):
-    """table[key], or None: {{ errors|of:"model" }}."""
-    return table.get(key) if table else None
-
-
-@register.filter
 def first_words(text: str, count: int) -> str:
     """The first `count` characters of a hash."""
     return text[:count] if text else ""
 
 
 @register.filter
-def signed(value: float | None) -> str:
-    """Points with a sign and one digit; a true minus.
-
-    >>> signed(-0.42), signed(0.3), signed(0.01)
-    ('−0.4', '+0.3', '0.0')
-    """
-    if value is None:
-        return ""
-    text = f"{value:+.1f}"
-    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
+def item_of(errors: dict | None, field: str):
+    """The refusal that belongs to a field of the form, or None."""
+    return (errors or {}).get(field)
