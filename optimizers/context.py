@@ -6,10 +6,13 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optimizers import events
 from optimizers.errors import Stopped
+
+if TYPE_CHECKING:
+    from optimizers.device import Device
 
 Emit = Callable[[events.Base], None]
 
@@ -18,12 +21,14 @@ class Context:
     """One run's link to whoever watches it. `emit` takes any event; `stopping` answers whether a stop was asked for.
 
     work: the run's folder; out/ and checkpoint/ lie in it.  deadline: seconds on the monotonic clock, or None.
+    device, metric: what the result must run on and is judged by, where that is known.
     """
 
     def __init__(self, work: Path, *, seed: int = 0, threads: int = 1, emit: Emit = lambda event: None,
                  stopping: Callable[[], bool] = lambda: False, deadline: float | None = None,
-                 clock: Callable[[], float] = time.monotonic) -> None:
+                 clock: Callable[[], float] = time.monotonic, device: Device | None = None, metric: str | None = None) -> None:
         self.work, self.seed, self.threads, self.deadline, self.clock = work, seed, threads, deadline, clock
+        self.device, self.metric = device, metric
         self._emit, self._stopping = emit, stopping
         self.candidate = self.step = ""
         self.base, self.span = 0.0, 1.0         # the slice of the whole that the present step fills

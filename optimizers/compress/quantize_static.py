@@ -27,6 +27,7 @@ class StaticQuantization(Technique):
     per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
     activation: Literal["auto", "uint8", "int8"] = param(
         "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere")
+    reduce_range: bool = param(False, "Weights in 7 bits: for x86 processors without VNNI, where 8 bits can overflow in a sum")
     keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
     sensitivity: bool = param(False, "Measure each layer alone, and keep those in float that cost more than the limit below")
     keep_above: float = param(0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")

@@ -1,0 +1,32 @@
+"""The heavy half of half precision."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from optimizers.compress.quantize_static_work import quiet
+from optimizers.export.slim import slim
+
+if TYPE_CHECKING:
+    from optimizers.compress.half_precision import HalfPrecision
+    from optimizers.models.network import Network
+
+LARGEST = 65504.0       # of a 16-bit float
+
+
+def halve(technique: HalfPrecision, model: Network) -> Network:
+    """Weights and operators in fp16; values beyond 65,504 are clipped, and said so."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model.proto)
+    clipped = sum(int((np.abs(numpy_helper.to_array(tensor)) > LARGEST).sum()) for tensor in copy.graph.initializer
+                  if tensor.data_type == onnx.TensorProto.FLOAT)
+    with quiet():
+        proto = convert_float_to_float16(copy, keep_io_types=technique.keep_io)
+    notes = (f"{clipped:,} weights were beyond the range of fp16 and were clipped.",) if clipped else ()
+    return model.with_(proto=slim(proto, rename=False), state="half", notes=model.notes + notes)
