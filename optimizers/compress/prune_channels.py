@@ -1,0 +1,62 @@
+"""Remove whole channels of least worth, so that the network has fewer multiply-accumulates, weights and activations on any runtime."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from optimizers.errors import Refusal
+from optimizers.technique import Technique, param
+
+if TYPE_CHECKING:
+    from optimizers.cards import DatasetCard, ModelCard
+    from optimizers.context import Context
+    from optimizers.data.dataset import Dataset
+    from optimizers.device import Device
+    from optimizers.models.network import Network
+
+
+class ChannelPruning(Technique):
+    """Take away output channels, and with them the inputs of what follows; residual and depthwise partners lose the same ones.
+
+    Accuracy falls sharply until the network is fine-tuned: follow this step by 'fine-tune'. Fewer MACs are not yet less time:
+    runtimes work in blocks, so widths are kept at multiples of 8 unless told otherwise.
+    """
+
+    name: ClassVar[str] = "prune-channels"
+    title: ClassVar[str] = "prune channels"
+    family: ClassVar[str] = "pruning"
+    paper: ClassVar[str] = "Li et al. 2016, arXiv:1608.08710 (l1); Liu et al. 2017, arXiv:1708.06519 (batch norm); " \
+                           "Molchanov et al. 2019, arXiv:1906.10771 (Taylor); Fang et al. 2023, arXiv:2301.12900 (dependency graph)"
+
+    share: float = param(0.5, "Share of the multiply-accumulates to remove", low=0.0, high=0.95, unit="fraction", search=(0.3, 0.5, 0.7))
+    score: Literal["l1", "l2", "batch-norm", "taylor"] = param(
+        "l2", "What a channel is worth: size of its weights, of its batch norm scale, or what the loss feels without it (taylor needs labels)",
+        search=("l2", "taylor"))
+    scope: Literal["layer", "network"] = param("layer", "Rank channels inside each layer (an equal share of each), or across all of them")
+    round_to: int = param(8, "Widths stay multiples of this; narrow layers use a half, a quarter ... of it", low=1, high=64, unit="channels")
+    iterations: int = param(1, "Remove in this many rounds, scoring anew before each", low=1, high=20)
+    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
+
+    def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
+        if model is None:
+            return None
+        if model.family != "network":
+            return Refusal(wrong="The model runs in ONNX Runtime only, so channels cannot be removed from it.", where="model",
+                           mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
+        if model.layers and len(model.layers) < 2:
+            return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
+                           mend="Quantize it instead.", code="nothing-to-prune")
+        if self.score == "taylor" and dataset is not None and dataset.task == "unlabelled":
+            return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.", code="no-labels")
+        return None
+
+    def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
+        return 3.0 + 0.5 * self.iterations * (len(model.layers) / 10 if model else 1)
+
+    def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
+        from optimizers.compress.prune_channels_work import prune
+
+        return prune(model, data, self, ctx)
+
+    def label(self) -> str:
+        return f"prune {self.share * 100:.0f}\u202f%"

@@ -1,0 +1,66 @@
+"""What training and fine-tuning can be told: one set of fields, so that forms, recipes and docs know them once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from optimizers.errors import Refusal
+from optimizers.technique import Technique, param
+
+if TYPE_CHECKING:
+    from optimizers.cards import DatasetCard, ModelCard
+
+
+class Fitting(Technique):
+    """The settings of the training loop. Fields that an optimizer does not know are left unread by it, as their help says."""
+
+    family: ClassVar[str] = "training"
+    needs: ClassVar[tuple[str, ...]] = ("labels", "data")
+
+    epochs: int = param(12, "Passes over the train split", low=1, high=1000, unit="epochs", search=(6, 12, 24))
+    batch: int = param(64, "Rows in one step", low=2, high=8192, unit="rows", search=(32, 64, 128))
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"] = param("adamw", "How gradients become steps", search=("adamw", "sgd"))
+    rate: float = param(0.004, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.001, 0.004, 0.01))
+    schedule: Literal["cosine", "step", "constant"] = param("cosine", "Cosine to zero; step divides by 10 at half and three quarters; or constant")
+    warmup: float = param(0.5, "Epochs of rising rate at the start", low=0, high=50, unit="epochs")
+    weight_decay: float = param(0.0005, "Pull of the weights towards zero (decoupled in AdamW, added to the gradient elsewhere)", low=0, high=1)
+    momentum: float = param(0.9, "Momentum of SGD and RMSprop", low=0, high=0.999)
+    nesterov: bool = param(True, "Nesterov's form of momentum, for SGD")
+    beta1: float = param(0.9, "Memory of the mean of gradients, for Adam and AdamW", low=0, high=0.9999)
+    beta2: float = param(0.999, "Memory of the mean of squares, for Adam and AdamW", low=0, high=0.99999)
+    smoothing: float = param(0.99, "Memory of the mean of squares, for RMSprop", low=0, high=0.9999)
+    rate_decay: float = param(0.0, "Fall of the rate with each step, for Adagrad", low=0, high=1)
+    epsilon: float = param(1e-8, "Added to denominators, for all but SGD", low=1e-12, high=1)
+    label_smoothing: float = param(0.0, "Share of each label spread over all classes", low=0, high=0.5, unit="fraction")
+    patience: int = param(6, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
+    clip: float = param(0.0, "Largest norm of the gradient; 0 leaves it free", low=0, high=1000)
+    freeze_batch_norm: bool = param(False, "Keep the statistics and scales of batch norm as they are")
+    shift: int = param(0, "Pictures move by up to this many pixels while training", low=0, high=32, unit="px", search=(0, 2))
+    flip: bool = param(False, "Half of the pictures are mirrored left to right while training")
+
+    def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
+        """Forward and backward cost three times the forward's MACs, at about 8 billion a second on two cores, and 20 us a row besides."""
+        rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
+        macs = (model.macs if model else None) or 5_000_000
+        return 2 + self.epochs * rows * (3 * macs / 8e9 + 2e-5)
+
+
+def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | None:
+    """Why a network cannot learn from a dataset as both stand: family, labels, task, number of classes."""
+    if dataset is not None and dataset.task == "unlabelled":
+        return Refusal(wrong="The dataset has no labels.", where="dataset", mend="Add labels (a folder or column per class), or drop this step.",
+                       code="no-labels")
+    if model is None:
+        return None
+    if model.family != "network":
+        return Refusal(wrong="The model runs in ONNX Runtime only, so it cannot be trained.", where="model",
+                       mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
+    if len(model.outputs) > 1:
+        return Refusal(wrong=f"The model has {len(model.outputs)} outputs; training here knows one.", where="model",
+                       mend="Export it with its one main output.", code="several-outputs")
+    if dataset is None or dataset.task != "classification" or model.classes is None:
+        return None
+    if model.classes != len(dataset.classes):
+        return Refusal(wrong=f"The model knows {model.classes} classes and the dataset has {len(dataset.classes)}.", where="dataset",
+                       mend="Choose the dataset the model was made for, or train a new network with 'train'.", code="classes-differ")
+    return None
