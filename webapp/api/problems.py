@@ -12,7 +12,8 @@ MEDIA_TYPE = "application/problem+json"
 CODES = {400: "bad-request", 401: "not-signed-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed", 409: "conflict",
          412: "precondition-failed", 413: "too-large", 415: "unsupported-media-type", 416: "range-not-satisfiable", 422: "refused",
          429: "too-many-requests", 500: "our-fault", 503: "unavailable", 507: "no-space"}
-STATUSES = {"not-found": 404, "quota": 413, "too-large": 413, "conflict": 409, "not-ready": 409, "no-space": 507}
+STATUSES = {"not-found": 404, "quota": 413, "too-large": 413, "conflict": 409, "not-ready": 409, "store-full": 507, "unsupported-format": 415, "wrong-kind": 415,
+            "too-many-uploads": 429}
 
 
 class Problem(Value):

@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from asgiref.sync import sync_to_async
 from django.core import signing
 from django.core.handlers.asgi import ASGIRequest
 from django.db import connection
@@ -19,7 +18,6 @@ from webapp.teams import gate
 from webapp.teams.models import Membership, User
 
 LIFE = 300                          # seconds
-WINDOW = 4 * 1024 * 1024            # read this much, then give the database connection back: a slow reader holds none
 SIGNER = signing.TimestampSigner(salt="espalier.download")     # a key of its own, derived from SECRET_KEY and this salt
 KINDS = {"artifact": Artifact, "asset": Asset}
 
@@ -113,24 +111,7 @@ def _has(header: str, etag: str) -> bool:
 
 
 def _stream(request: HttpRequest, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes] | Iterator[bytes]:
-    return _awaited(blob, start, stop) if isinstance(request, ASGIRequest) else _windows(blob, start, stop)
-
-
-def _windows(blob: Blob, start: int, stop: int) -> Iterator[bytes]:
-    for at in range(start, stop, WINDOW):
-        yield _window(blob, at, min(stop, at + WINDOW))
-
-
-async def _awaited(blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
-    for at in range(start, stop, WINDOW):
-        yield await sync_to_async(_window)(blob, at, min(stop, at + WINDOW))
-
-
-def _window(blob: Blob, start: int, stop: int) -> bytes:
-    try:
-        return b"".join(store.read(blob, start, stop))
-    finally:
-        release()
+    return store.stream(blob, start, stop) if isinstance(request, ASGIRequest) else store.read(blob, start, stop)
 
 
 def release() -> None:

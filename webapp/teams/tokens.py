@@ -56,3 +56,9 @@ def allows(token: Token, scope: Scope) -> bool:
         return False
     role = Membership.objects.filter(team=token.team, user=token.user).values_list("role", flat=True).first()
     return role is not None and Role(role).covers(NEEDS[scope])
+
+
+def still_good(token: Token) -> bool:
+    """Asked again while a stream is open: revoked tokens and removed members hear nothing more."""
+    return (Token.objects.filter(pk=token.pk, revoked_at=None, expires_at__gt=timezone.now()).exists()
+            and Membership.objects.filter(team=token.team_id, user=token.user_id).exists())

@@ -1,0 +1,11 @@
+"""The errors an endpoint may answer, so that the schema says so: refusals(404, 422) joins those every endpoint has."""
+
+from typing import Any
+
+from webapp.api.problems import Problem
+
+ALWAYS = (401, 403, 422, 429, 500)
+
+
+def refusals(*more: int) -> dict[Any, Any]:
+    return {status: Problem for status in sorted({*ALWAYS, *more})}
