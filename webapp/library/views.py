@@ -84,8 +84,8 @@ def listing(request, team, kind: str | None = None) -> dict:
     if search := request.GET.get("q", "").strip():
         rows = rows.filter(name__icontains=search[:120])
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-    return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES), "can_edit": request.role.covers(Role.EDITOR),
-            "busy": any(row.state == Asset.State.INSPECTING for row in page)}
+    return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES),
+            "can_edit": request.role.covers(Role.EDITOR), "busy": any(row.state == Asset.State.INSPECTING for row in page)}
 
 
 def about(team, found: Asset) -> dict:

@@ -10,6 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from django.conf import settings
 from django.contrib import messages
 from django.db import transaction
@@ -27,6 +28,8 @@ from webapp.devices.shelf import shelf
 from webapp.teams import gate
 from webapp.teams.gate import team_view
 from webapp.teams.models import Role, Team, User
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,12 @@ def example_start(request, team, name):
     if asset is None:
         try:
             asset = planted(team, request.user, example)
-        except (OSError, subprocess.SubprocessError, store.StoreFull):
-            messages.error(request, f"The data of “{example.title}” could not be written. The server may be out of space; the log says more.")
+        except OptimizerError as error:
+            messages.error(request, str(error.refusal))
+            return redirect("dashboard", team=team.slug)
+        except (OSError, subprocess.SubprocessError):
+            log.exception("example not written", example=name)
+            messages.error(request, f"The data of “{example.title}” could not be written. The log of the server says why.")
             return redirect("dashboard", team=team.slug)
     return redirect("example", team=team.slug, asset=asset.id)
 

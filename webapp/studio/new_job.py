@@ -1,4 +1,4 @@
-"""The new-job page: one form, read leniently at every change, planned beside it, and started by the same POST that scripts-free browsers send."""
+"""The new-job page: one form, read leniently at every change, planned beside it, started by a plain POST."""
 
 import shlex
 

@@ -1,5 +1,6 @@
 """The chosen techniques of a draft: a list of forms that can grow, shrink and be put in another order."""
 
+import inspect
 from typing import Any
 
 from django.http import QueryDict
@@ -22,7 +23,7 @@ def forms_of(data: QueryDict) -> list[TechniqueForm]:
         kind = form_for(technique)
         fresh = f"sent-{key}" not in data
         form = kind(defaults(kind, key) if fresh else data, prefix=key)
-        form.key = key
+        form.key, form.about = key, (inspect.getdoc(technique) or "").split("\n")[0]
         found.append(form)
     return found
 
