@@ -38,7 +38,8 @@ def pytest_configure() -> None:
     """Load the settings now: pytest-django sets Django up only when they are."""
     from django.conf import settings
 
-    assert settings.DATA_DIR == DATA.resolve()
+    if settings.DATA_DIR != DATA.resolve():
+        raise pytest.UsageError("settings were loaded before this file could name the data folder of the tests")
 
 
 def pytest_unconfigure() -> None:

@@ -17,18 +17,20 @@ HOW = "kernel" if sys.platform == "linux" else "pipe"
 class Child:
     """A program that dies with us.  stop_signal: what asks it to end;  grace_s: how long it may take before SIGKILL to its whole group."""
 
-    def __init__(self, name: str, argv: list[str], *, who: Account = Account(), stop_signal: int = signal.SIGTERM, grace_s: float = 15,
-                 cwd: Path | str = "/", env: dict[str, str] | None = None, how: str = HOW) -> None:
-        self.name, self.argv, self.who, self.stop_signal, self.grace_s = name, argv, who, stop_signal, grace_s
+    def __init__(self, name: str, argv: list[str], *, who: Account | None = None, stop_signal: int = signal.SIGTERM,
+                 grace_s: float = 15, cwd: Path | str = "/", env: dict[str, str] | None = None, how: str = HOW) -> None:
+        self.name, self.argv, self.who, self.stop_signal, self.grace_s = name, argv, who or Account(), stop_signal, grace_s
         self.cwd, self.env, self.how = cwd, env, how
         self.process: subprocess.Popen | None = None
 
     def start(self, output: int | IO | None = None) -> None:
         """Start it in a session of its own: Ctrl-C in a terminal then reaches only us, and we stop the children in order."""
-        leash = [sys.executable, "-I", "-S", str(LEASH), self.how, str(os.getpid()), str(self.who.uid), str(self.who.gid), str(int(self.stop_signal))]
+        numbers = (os.getpid(), self.who.uid, self.who.gid, int(self.stop_signal))
         self.process = subprocess.Popen(
-            [*leash, "--", *self.argv], start_new_session=True, cwd=self.cwd, env=self.env,
-            stdin=subprocess.DEVNULL if self.how == "kernel" else subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output is not None else None,
+            [sys.executable, "-I", "-S", str(LEASH), self.how, *map(str, numbers), "--", *self.argv],
+            start_new_session=True, cwd=self.cwd, env=self.env, stdout=output,
+            stdin=subprocess.DEVNULL if self.how == "kernel" else subprocess.PIPE,
+            stderr=subprocess.STDOUT if output is not None else None,
         )
 
     @property

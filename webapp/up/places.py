@@ -11,7 +11,8 @@ SOCKET_LIMIT = 90       # a Unix socket path holds about 103 bytes, of which ".s
 
 
 def default_data(base: Path) -> Path:
-    """`var` in the checkout; for root, whose servers run as `nobody`, a folder under /var/lib when the checkout lies behind a closed door."""
+    """`var` in the checkout. Root's servers run as `nobody`: a checkout behind a closed door gets a folder under /var/lib instead."""
+
     def open_to_all(folder: Path) -> bool:
         return bool(folder.stat().st_mode & 0o001)
 
