@@ -26,9 +26,9 @@ class Fused:
         return self.conv + self.dense
 
     @property
-    def whole(self) -> bool:
-        """Whether nothing with weights is left in float."""
-        return self.float_conv + self.float_dense == 0
+    def left(self) -> int:
+        """Layers with weights, or products of activations, that run in float."""
+        return self.float_conv + self.float_dense
 
     def sentence(self) -> str:
         """
@@ -40,7 +40,7 @@ class Fused:
                                       (self.dense, self.float_dense, "matrix product", "matrix products")):
             if total := done + left:
                 parts.append(f"{done} of {total} {one if total == 1 else many}")
-        plural = self.integers + self.float_conv + self.float_dense != 1
+        plural = self.integers + self.left != 1
         return f"{' and '.join(parts)} {'run' if plural else 'runs'} in int8." if parts else "Nothing in it runs in int8."
 
 

@@ -28,6 +28,8 @@ class StaticQuantization(Technique):
     activation: Literal["auto", "uint8", "int8"] = param(
         "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere")
     reduce_range: bool = param(False, "Weights in 7 bits: for x86 processors without VNNI, where 8 bits can overflow in a sum")
+    first: Literal["auto", "int8"] = param(
+        "auto", "The first convolution; auto leaves it in float where it sees under four channels and ONNX Runtime runs it: faster so")
     keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
     sensitivity: bool = param(False, "Measure each layer alone, and keep those in float that cost more than the limit below")
     keep_above: float = param(0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from optimizers.candidate import Sensitivity
-from optimizers.compress.fused import Fused, count
+from optimizers.compress.fused import count
 from optimizers.compress.mean_to_pool import mean_to_pool
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from optimizers.compress.quantize_static import StaticQuantization
     from optimizers.context import Context
     from optimizers.data.dataset import Dataset
+    from optimizers.device import Device
     from optimizers.models.network import Network
 
 METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
@@ -41,8 +44,11 @@ def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: 
         bench = Bench(technique, model, Path(folder), data.calibration(technique.rows, ctx.seed))
         rows = bench.measure_layers(data, ctx) if technique.sensitivity else ()
         ctx.report(0.9, "quantizing")
-        kept = bench.named(technique.keep_float) + tuple(row.layer for row in rows if row.kept_float)
-        best, notes = choose(technique, bench, kept, ctx)
+        asked = (*bench.named(technique.keep_float), *(row.layer for row in rows if row.kept_float))
+        narrow = tuple(layer for layer in bench.narrow(technique, ctx.device) if layer not in asked)
+        best, notes = choose(technique, bench, tuple(dict.fromkeys(asked)) + narrow, ctx)
+        if narrow:
+            notes += (f"{narrow[0]} sees under four channels and is faster in float.",)
     return best.with_(state="quantized", notes=model.notes + notes, sensitivity=model.sensitivity + rows)
 
 
@@ -56,13 +62,13 @@ def choose(technique: StaticQuantization, bench: Bench, kept: tuple[str, ...], c
         left = f"; in float: {', '.join(kept)}" if kept else ""
         return network, (f"Weights and activations are int8, as {device.title} wants them{left}.",)
     fused = count(network.proto)
-    if technique.activation == "auto" and not fused.whole:
+    if technique.activation == "auto" and fused.left > len(kept):
         other = bench.quantized(kept=kept, activation="int8")
         if (rival := count(other.proto)).integers > fused.integers:
             ctx.log(f"uint8 activations fuse {fused.integers} layers, int8 ones {rival.integers}: int8 is taken", "quantize")
             network, fused, first = other, rival, "int8"
     notes = [fused.sentence()]
-    if technique.activation == "int8" and not fused.whole:
+    if technique.activation == "int8" and fused.left > len(kept):
         notes.append("ONNX Runtime fuses more layers with uint8 activations; these int8 ones were asked for.")
     if kept:
         notes.append(f"Kept in float: {', '.join(kept)}.")
@@ -97,6 +103,19 @@ class Bench:
             found.append(match)
         return tuple(found)
 
+    def narrow(self, technique: StaticQuantization, device: Device | None) -> tuple[str, ...]:
+        """The first convolution, where it sees fewer than four channels and ONNX Runtime runs it.
+
+        Integer kernels multiply in groups of four channels, so such a layer is faster in float: measured on a ResNet-8 with one input
+        channel, 1.94 times the speed of fp32 against 1.74, at half a KiB more.
+        """
+        if technique.first != "auto" or (device is not None and "onnxruntime" not in device.runtimes):
+            return ()
+        source = self.graph.input[0]
+        channels = source.type.tensor_type.shape.dim[1].dim_value if len(source.type.tensor_type.shape.dim) == 4 else 0
+        first = next((node for node in self.graph.node if node.op_type == "Conv" and node.input[0] == source.name), None)
+        return (first.name,) if first is not None and 0 < channels < 4 and len(self.layers) > 1 else ()
+
     def quantized(self, kept: Sequence[str] = (), only: str | None = None, activation: str = "uint8") -> Network:
         """A quantized network. kept: layers left in float.  only: the one layer to quantize, everything else in float."""
         target = self.folder / "quantized.onnx"
@@ -123,9 +142,9 @@ class Reader(CalibrationDataReader):
 
     def __init__(self, model: Network, rows: np.ndarray, value: onnx.ValueInfoProto) -> None:
         first = value.type.tensor_type.shape.dim[0]
-        self.size = first.dim_value if first.HasField("dim_value") and first.dim_value > 0 else BATCH
-        if self.size > len(rows) or (self.size != BATCH and len(rows) % self.size):
-            rows = np.resize(rows, (-(-len(rows) // self.size) * self.size, *rows.shape[1:]))
+        self.size = first.dim_value if first.HasField("dim_value") and first.dim_value > 0 else min(BATCH, len(rows))
+        whole = max(1, len(rows) // self.size) * self.size     # histograms want every batch of one size
+        rows = np.resize(rows, (whole, *rows.shape[1:]))
         self.batches = ({value.name: model.feed(rows[start:start + self.size])} for start in range(0, len(rows), self.size))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
@@ -157,15 +176,12 @@ def has_weights(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The quantizer logs a line for each node on the root logger; none of it helps anybody."""
-    root = logging.getLogger()
-    before, disabled = root.level, logging.root.manager.disable
+    """The quantizer logs a line for each node, prints, and its sessions warn; none of it helps anybody."""
+    disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
+    onnxruntime.set_default_logger_severity(3)
     try:
-        yield
+        with redirect_stdout(io.StringIO()):
+            yield
     finally:
         logging.disable(disabled)
-        root.setLevel(before)
-
-
-__all__ = ["Bench", "Fused", "quantize"]

@@ -23,7 +23,8 @@ def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:
     del graph.quantization_annotation[:]
     for part in (*graph.node, *graph.initializer):
         part.doc_string = ""
-    if any(attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS) for node in graph.node for attribute in node.attribute):
+    inner = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
+    if any(attribute.type in inner for node in graph.node for attribute in node.attribute):
         return fresh                                    # inner graphs read outer names; leave those alone
     same = merge_constants(graph)
     if rename or same:

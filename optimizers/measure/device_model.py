@@ -59,8 +59,8 @@ def flash(weight_bytes: float, file_bytes: float, device: Device) -> Measurement
         code, what = next((CODE_KIB[name] for name in ("c", "tflite-micro") if name in device.runtimes), CODE_KIB["c"])
         return Measurement(value=weight_bytes / KIB + code, unit="KiB", origin="modelled",
                            how=f"{weight_bytes / KIB:.1f} KiB of weights + {code:g} KiB for {what}; not linked yet")
-    return Measurement(value=file_bytes / KIB, unit="KiB", origin="modelled",
-                       how=f"The model file; ONNX Runtime itself (about 20 MiB on {device.title}) is shared and not counted")
+    return Measurement(value=file_bytes / KIB, unit="KiB", origin="measured",
+                       how="Bytes of the model file / 1024; ONNX Runtime itself, about 20 MiB, is shared and not counted")
 
 
 def ram(peak_bytes: float, file_bytes: float, device: Device) -> Measurement:

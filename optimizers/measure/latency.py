@@ -38,7 +38,8 @@ class Race:
     def how(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         clock = "processor time" if self.threads == 1 else "wall time"
-        return f"Median {clock} of {len(next(iter(self.samples.values())))} interleaved repeats, batch {self.batch}, {threads}, {host.name()}"
+        repeats = len(next(iter(self.samples.values())))
+        return f"Median {clock} of {repeats} interleaved repeats, batch {self.batch}, {threads}, {host.name()}"
 
 
 def race(contestants: dict[str, Shipped], rows: np.ndarray, batch: int = 1, repeats: int = REPEATS, seconds: float = 2.0) -> Race:

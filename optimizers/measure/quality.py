@@ -113,7 +113,8 @@ def class_rows(y: np.ndarray, before: np.ndarray, after: np.ndarray, names: Sequ
             continue
         was, now = before[mine] == label, after[mine] == label
         _, low, high = statistics.paired_difference(was, now, seed=seed)
-        rows.append(ClassRow(name=name, n=int(mine.sum()), before=float(was.mean()), after=float(now.mean()), low=100 * low, high=100 * high))
+        rows.append(ClassRow(name=name, n=int(mine.sum()), before=float(was.mean()), after=float(now.mean()),
+                             low=100 * low, high=100 * high))
     return tuple(rows)
 
 

@@ -32,10 +32,9 @@ def body_of(card: ModelCard) -> Body:
 
 
 def after(body: Body, step: Technique) -> Body:
-    """The figures after one step. Pruning a share s of the channels leaves about (1 - s)^2 of weights and MACs, 1 - s of activations."""
-    share = float(getattr(step, "share", 0.0)) if step.family == "pruning" else 0.0
-    body = body._replace(parameters=body.parameters * (1 - share) ** 2, macs=body.macs * (1 - share) ** 2,
-                         activations=body.activations * (1 - share))
+    """The figures after one step. Taking away a share s of the MACs leaves about 1 - s of the weights, its root of the activations."""
+    left = 1 - float(getattr(step, "share", 0.0)) if step.family == "pruning" else 1.0
+    body = body._replace(parameters=body.parameters * left, macs=body.macs * left, activations=body.activations * left**0.5)
     if step.gives == "half":
         return body._replace(dtype="fp16")
     if step.gives == "quantized":
@@ -79,21 +78,23 @@ def on_device(body: Body, device: Device) -> dict[str, Measurement]:
 
 def seconds(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, done: set[str]) -> float:
     """Seconds for the steps that no earlier recipe shares, and for measuring. done: prefixes already paid for; grows."""
-    total = MEASURE_SECONDS + (dataset.splits.get("test", 500) + dataset.splits.get("validation", 500) if dataset else 1000) * (
-        (model.macs if model else None) or 1e7) / 1e10
+    rows = dataset.splits.get("test", 500) + dataset.splits.get("validation", 500) if dataset else 1000
+    total = MEASURE_SECONDS + rows * ((model.macs if model else None) or 1e7) / 1e10
     prefix = str(recipe.seed)
     for step in recipe.steps:
         prefix += repr(step.dump())
         if prefix not in done:
             done.add(prefix)
             total += step.seconds(model, dataset)
+        if model is not None and step.family == "pruning":          # what follows runs on the smaller network
+            left = after(body_of(model), step)
+            model = model.model_copy(update={"macs": int(left.macs), "parameters": int(left.parameters)})
     return total
 
 
-def zoo_body(architecture: str, dataset: DatasetCard) -> Body | None:
-    """The figures of a zoo network for this dataset, when the zoo can tell them without building it."""
-    from optimizers.models import zoo
+def zoo_body(architecture: str) -> Body | None:
+    """The figures of a zoo network before it is built: its weights; MACs and activations are not known yet."""
+    from optimizers.models.zoo import ARCHITECTURES
 
-    figures = getattr(zoo, "figures", None)
-    outputs = len(dataset.classes) or 1
-    return Body(**figures(architecture, dataset.row_shape, outputs)) if figures else None
+    entry = ARCHITECTURES.get(architecture)
+    return Body(parameters=entry.kib * 256, macs=0, activations=0) if entry else None

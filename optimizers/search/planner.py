@@ -11,6 +11,7 @@ from optimizers.goal import Budget, Goal
 from optimizers.measure.device_model import speaks
 from optimizers.recipe import Recipe, build
 from optimizers.search import estimate, gate
+from optimizers.technique import Technique
 
 Step = tuple[str, dict[str, Any]]
 INT8: Step = ("quantize-static", {})
@@ -22,22 +23,24 @@ def prune(share: float) -> Step:
     return ("prune-channels", {"share": share})
 
 
-# In order of what is gained for the seconds spent; the first costs seconds, so something can be taken away at once.
+# Those that cost seconds come first, so something can be taken away at once; then those that train.
 FROM_MODEL: tuple[tuple[Step, ...], ...] = (
     (INT8,),
-    (prune(0.3), TUNE, INT8),
-    (prune(0.5), TUNE, INT8),
     (SENSITIVE,),
-    (prune(0.3), TUNE),
-    (prune(0.5), TUNE),
     (("quantize-dynamic", {}),),
     (("half-precision", {}),),
-    (TUNE, INT8),
+    (prune(0.3), TUNE, INT8),
+    (prune(0.5), TUNE, INT8),
+    (prune(0.3), TUNE),
+    (prune(0.5), TUNE),
     (prune(0.7), TUNE, INT8),
+    (TUNE, INT8),
     (prune(0.5), TUNE, ("half-precision", {})),
 )
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8), (("half-precision", {}),))
-RISK = {"prune-channels": 1, "train": 1}
+TRAINING = ("train", "fine-tune")
+SHARE_OF_BUDGET = 0.25      # that one training step may fill
+LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
 
 
 class Planned(NamedTuple):
@@ -66,17 +69,18 @@ class Portfolio(NamedTuple):
 
 def plan(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int = 0) -> Portfolio:
     """What to try, best first, as far as the budget reaches. Without a model, zoo networks are trained first."""
-    legal, left_out = sift(model, dataset, device, seed)
+    legal, left_out = sift(model, dataset, device, budget, seed)
     ranked = rank(legal, model, dataset, device, goal)
     return spend(ranked, left_out, model, dataset, budget)
 
 
-def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, seed: int) -> tuple[list[Recipe], list[LeftOut]]:
+def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, budget: Budget,
+         seed: int) -> tuple[list[Recipe], list[LeftOut]]:
     """Recipes that can run on the device, and those that cannot with the reason; one reason for each technique."""
     legal: list[Recipe] = []
     left_out: dict[str, LeftOut] = {}
     for steps in FROM_MODEL if model is not None else from_scratch(dataset, device):
-        recipe = compose(steps, seed)
+        recipe = in_time(compose(steps, seed), model, dataset, budget)
         refusal, culprit = refuse(recipe, model, dataset, device)
         if refusal is None:
             legal.append(recipe)
@@ -90,6 +94,26 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
     from optimizers.catalogue import TECHNIQUES
 
     return Recipe(tuple(build(TECHNIQUES[name], params) for name, params in steps), seed)
+
+
+def in_time(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, budget: Budget) -> Recipe:
+    """Fewer epochs where the default would fill more of the budget than one step may; never fewer than one."""
+    if not budget.minutes:
+        return recipe
+    steps, room = [], SHARE_OF_BUDGET * budget.minutes * 60
+    for step in recipe.steps:
+        if step.name in TRAINING and (needed := step.seconds(smaller(model, steps), dataset)) > room:
+            step = type(step)(**{**step.model_dump(), "epochs": max(1, int(step.epochs * room / needed))})
+        steps.append(step)
+    return Recipe(tuple(steps), recipe.seed)
+
+
+def smaller(model: ModelCard | None, steps: list[Technique]) -> ModelCard | None:
+    """The card as it stands after some steps, for the time of the next."""
+    if model is None:
+        return None
+    body = estimate.follow(estimate.body_of(model), Recipe(tuple(steps)))
+    return model.model_copy(update={"macs": int(body.macs) or None})
 
 
 def from_scratch(dataset: DatasetCard | None, device: Device) -> list[tuple[Step, ...]]:
@@ -113,10 +137,10 @@ def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None,
 
 
 def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> list[Planned]:
-    """The first recipe stays first, being cheap; the rest by chance, ties in the order they came."""
+    """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains."""
     rows = [forecast(recipe, model, dataset, device, goal) for recipe in recipes]
     order = {"likely": 0, "maybe": 1, "unlikely": 2}
-    return rows[:1] + sorted(rows[1:], key=lambda row: order[row.chance])
+    return rows[:1] + sorted(rows[1:], key=lambda row: (model is not None and trains(row.recipe), order[row.chance]))
 
 
 def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> Planned:
@@ -130,10 +154,11 @@ def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | Non
         near = all(breach.value < 1.25 * breach.allowed for breach in breaches)
         return Planned(recipe, 0.0, size, "maybe" if near else "unlikely", f"Modelled to break {breaches[0].sentence}.")
     if recipe.steps and recipe.steps[-1].name == "quantize-dynamic" and body.dynamic < 0.3:
-        return Planned(recipe, 0.0, size, "maybe", f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest stays in float.")
+        return Planned(recipe, 0.0, size, "maybe",
+                       f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest is left in float.")
     cut = sum(getattr(step, "share", 0.0) for step in recipe.steps if step.family == "pruning")
     if cut >= 0.5:
-        return Planned(recipe, 0.0, size, "maybe", f"It should fit; {cut:.0%} fewer channels may cost more than the floor allows.")
+        return Planned(recipe, 0.0, size, "maybe", f"It should fit; {cut * 100:.0f}\u202f% fewer MACs may cost more than the floor allows.")
     return Planned(recipe, 0.0, size, "likely", "It should fit the budget, and little is usually lost.")
 
 
@@ -142,7 +167,7 @@ def body_of(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None
     if model is not None:
         return estimate.body_of(model)
     name = getattr(recipe.steps[0], "architecture", None) if recipe.steps else None
-    return estimate.zoo_body(name, dataset) if name and dataset else None
+    return estimate.zoo_body(name) if name else None
 
 
 def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | None, dataset: DatasetCard | None,
@@ -155,6 +180,8 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
     for row in ranked:
         trial = set(paid)
         cost = estimate.seconds(row.recipe, model, dataset, trial)
+        if limit is not None and limit - spent > LEAST_TRAINING and trains(row.recipe):
+            cost = min(cost, 0.9 * (limit - spent))             # training shortens its schedule to the time there is
         if budget.candidates is not None and len(chosen) >= budget.candidates:
             reason = f"Only {budget.candidates} candidate{'s' if budget.candidates > 1 else ''} asked for."
             left_out = [*left_out, over(row, reason, "Ask for more candidates.", "no-number")]
@@ -165,6 +192,10 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
             chosen.append(row._replace(seconds=cost))
             spent, paid = spent + cost, trial
     return Portfolio(tuple(chosen), tuple(left_out), tuple(ranked))
+
+
+def trains(recipe: Recipe) -> bool:
+    return any(step.name in TRAINING for step in recipe.steps)
 
 
 def over(row: Planned, wrong: str, mend: str, code: str) -> LeftOut:

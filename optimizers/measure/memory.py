@@ -1,0 +1,66 @@
+"""What one inference needs beside its time: multiply-accumulates by type, bytes of weights, the peak of its tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING
+
+import onnx
+
+from optimizers.models.graph_facts import analyse
+
+if TYPE_CHECKING:
+    from optimizers.models.network import Network
+
+INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
+
+
+@dataclass(frozen=True)
+class Needs:
+    """macs: by element type, for one row, None where shapes are free.  weight_bytes: all stored tensors.  peak_bytes: activations."""
+
+    macs: dict[str, int] | None
+    weight_bytes: int
+    peak_bytes: int | None
+    parameters: int
+
+    @property
+    def total_macs(self) -> int | None:
+        return None if self.macs is None else sum(self.macs.values())
+
+
+def needs(network: Network) -> Needs:
+    facts = analyse(network.proto)
+    macs = None if facts.macs is None else by_type(network, {layer.name: layer.macs for layer in facts.layers}, facts.macs)
+    return Needs(macs, weight_bytes(network.proto), facts.activation_bytes, facts.parameters)
+
+
+def by_type(network: Network, layers: dict[str, int], total: int) -> dict[str, int]:
+    """Multiply-accumulates in "int8" and in "fp32" (or "fp16"). What no layer owns counts with the majority."""
+    if network.state == "half":
+        return {"fp16": total}
+    made = {name: node.op_type for node in network.proto.graph.node for name in node.output}
+    integer = {node.name or node.output[0] for node in network.proto.graph.node if in_integers(node, made)}
+    counted = sum(macs for name, macs in layers.items() if name in integer)
+    floats = sum(macs for name, macs in layers.items() if name not in integer)
+    rest = total - counted - floats
+    return {name: count for name, count in
+            {"int8": counted + (rest if counted > floats else 0), "fp32": floats + (rest if counted <= floats else 0)}.items() if count}
+
+
+def in_integers(node: onnx.NodeProto, made: dict[str, str]) -> bool:
+    """A product whose two factors come out of DequantizeLinear is one that a backend runs in integers."""
+    if node.op_type in INTEGER:
+        return True
+    return node.op_type in PRODUCTS and all(made.get(name) == "DequantizeLinear" for name in node.input[:2])
+
+
+def weight_bytes(proto: onnx.ModelProto) -> int:
+    """Bytes of every stored tensor, scales and biases too."""
+    return sum(prod(tensor.dims) * item_bytes(tensor.data_type) for tensor in proto.graph.initializer)
+
+
+def item_bytes(data_type: int) -> int:
+    return onnx.helper.tensor_dtype_to_np_dtype(data_type).itemsize

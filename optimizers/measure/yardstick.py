@@ -1,0 +1,163 @@
+"""One way to measure every candidate of a job: the same rows, the same baseline, the same device, the same rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from optimizers.candidate import ClassRow
+from optimizers.goal import Breach, Goal
+from optimizers.measure import device_model, latency, quality
+from optimizers.measure.memory import needs
+from optimizers.measure.shipped import Shipped
+from optimizers.measurement import Change, Measurement
+from optimizers.search import gate
+
+if TYPE_CHECKING:
+    from optimizers.data.dataset import Dataset, Split
+    from optimizers.device import Device
+    from optimizers.models.network import Network
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What was measured of one file. certain: the paired interval on validation lies inside the floor as a whole."""
+
+    measurements: dict[str, Measurement]
+    validation: float
+    fits: bool
+    broke: tuple[Breach, ...]
+    floor_held_on_test: bool | None
+    change: Change | None = None
+    classes: tuple[ClassRow, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+    notes: tuple[str, ...] = ()
+    certain: bool = False
+
+
+@dataclass
+class Yardstick:
+    """The baseline is whatever is measured first; everything later is compared with it on the same rows, in the same races."""
+
+    data: Dataset
+    device: Device | None
+    goal: Goal
+    seed: int = 0
+    baseline: Shipped | None = None
+    answers: dict[str, np.ndarray] = field(default_factory=dict)        # of the baseline, by split
+    scores: dict[str, float] = field(default_factory=dict)
+
+    def validation(self, shipped: Shipped) -> float:
+        """The goal's metric on the validation split: what every choice is made by."""
+        return quality.score(self.goal.metric, np.asarray(self.data.validation.y), self.decide(shipped, self.data.validation))
+
+    def decide(self, shipped: Shipped, split: Split) -> np.ndarray:
+        return quality.decide(shipped.predict(split.x), self.data.task)
+
+    def measure(self, shipped: Shipped) -> Figures:
+        """Everything about one file. The test split is touched here, once, and nothing is chosen by it."""
+        validation, test = self.decide(shipped, self.data.validation), self.decide(shipped, self.data.test)
+        first = self.baseline is None
+        if first:
+            self.become_baseline(shipped, validation, test)
+        measured = self.quality(test) | self.cost(shipped)
+        held, broke = self.gate(shipped, validation, test, measured)
+        figures = Figures(measured, self.score("validation", validation), not broke, broke, held,
+                          notes=self.notes(measured, first), certain=self.certain(validation))
+        if self.data.task == "classification":
+            y = np.asarray(self.data.test.y)
+            names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), test.max())) + 1))
+            figures = replaced(figures, confusion=quality.confusion(y, test, len(names)),
+                               classes=() if first else quality.class_rows(y, self.answers["test"], test, names, self.seed))
+        if first:
+            return figures
+        return replaced(figures, change=quality.change(self.goal.metric, np.asarray(self.data.test.y), self.answers["test"], test, self.seed))
+
+    def become_baseline(self, shipped: Shipped, validation: np.ndarray, test: np.ndarray) -> None:
+        self.baseline, self.answers = shipped, {"validation": validation, "test": test}
+        self.scores = {name: self.score(name, answers) for name, answers in self.answers.items()}
+
+    def score(self, split: str, answers: np.ndarray) -> float:
+        return quality.score(self.goal.metric, np.asarray(getattr(self.data, split).y), answers)
+
+    def quality(self, test: np.ndarray) -> dict[str, Measurement]:
+        rows = f"on {len(test):,} test rows, of the file that ships, in ONNX Runtime"
+        return quality.quality(np.asarray(self.data.test.y), test, self.data.task, rows, self.seed)
+
+    def cost(self, shipped: Shipped) -> dict[str, Measurement]:
+        """Size, time, memory and energy; what cannot be told is left out rather than guessed."""
+        found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024")}
+        found |= self.time(shipped)
+        need = needs(shipped.network)
+        if need.total_macs is not None:
+            found["macs"] = Measurement(value=need.total_macs, unit="MACs", origin="modelled",
+                                        how="Multiply-accumulates of one row, counted in the graph's shapes")
+        if self.device is not None:
+            found |= self.on_device(need, shipped, found["latency_ms"])
+        return found
+
+    def time(self, shipped: Shipped) -> dict[str, Measurement]:
+        found = {}
+        contestants = {"baseline": self.baseline, "this": shipped} if self.baseline is not shipped else {"this": shipped}
+        for batch, name in latency.BATCHES.items():
+            if batch > 1 and shipped.fixed_batch:
+                continue
+            race = latency.race(contestants, self.data.test.x, batch, seconds=1.5)
+            found[name] = race.median("this")
+            if len(contestants) > 1:
+                found["speedup" if batch == 1 else f"speedup_b{batch}"] = race.speedup("this", "baseline")
+        return found
+
+    def on_device(self, need, shipped: Shipped, here: Measurement) -> dict[str, Measurement]:
+        device, found = self.device, {}
+        found["flash_kib"] = device_model.flash(need.weight_bytes, shipped.bytes, device)
+        if need.peak_bytes is not None:
+            found["ram_kib"] = device_model.ram(need.peak_bytes, shipped.bytes, device)
+        took = here if device.here else device_model.latency(need.macs, device) if need.macs is not None else None
+        if took is not None:
+            found["device_latency_ms"] = took
+            found["energy_mj"] = device_model.energy(took, device)
+        return {name: value for name, value in found.items() if value is not None}
+
+    def gate(self, shipped: Shipped, validation: np.ndarray, test: np.ndarray,
+             measured: dict[str, Measurement]) -> tuple[bool | None, tuple[Breach, ...]]:
+        """Whether the floor held on test (told, never used), and every line that is broken; the floor is judged on validation."""
+        least, on_test = (gate.floor(self.goal, self.scores[split]) for split in ("validation", "test"))
+        dtype = {"float": ("fp32",), "half": ("fp16",), "quantized": ("int8",)}[shipped.network.state]
+        broke = (*gate.dtype_breach(dtype, self.device), *gate.floor_breach(self.score("validation", validation), least),
+                 *gate.budget_breaches(measured, self.goal, self.device))
+        held = None if on_test is None else not gate.floor_breach(self.score("test", test), on_test)
+        return held, broke
+
+    def certain(self, validation: np.ndarray) -> bool:
+        """Whether even the low end of the paired interval keeps the floor on validation."""
+        least = gate.floor(self.goal, self.scores["validation"])
+        if least is None:
+            return True
+        moved = quality.change(self.goal.metric, np.asarray(self.data.validation.y), self.answers["validation"], validation, self.seed)
+        return self.scores["validation"] + moved.low / 100 >= least - 1e-9
+
+    def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
+        said = []
+        if first and self.data.task == "classification" and self.scores["validation"] < 1.5 / max(len(self.data.classes), 2):
+            said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
+        speedup = measured.get("speedup")
+        runs_here = self.device is None or "onnxruntime" in self.device.runtimes
+        if speedup is not None and runs_here and speedup.value < 0.95:
+            said.append(f"Slower than the original: {1 / speedup.value:.2g} times.")
+        return tuple(said)
+
+
+def replaced(figures: Figures, **changes) -> Figures:
+    from dataclasses import replace
+
+    return replace(figures, **changes)
+
+
+def shipped(network: Network) -> Shipped:
+    """The network as the file that would leave: slimmed, never renamed where a person chose the names."""
+    from optimizers.export.slim import slim
+
+    return Shipped(network.with_(proto=slim(network.proto, rename=False)))

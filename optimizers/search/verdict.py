@@ -1,0 +1,87 @@
+"""Choosing one candidate by validation, and the sentence that leads the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optimizers.candidate import Candidate
+from optimizers.search.gate import short
+from optimizers.search.pareto import front
+
+
+def recommend(candidates: Sequence[Candidate], certain: set[str]) -> tuple[Candidate | None, str]:
+    """The one to take, and why. certain: keys whose paired interval on validation keeps the floor as a whole.
+
+    The smallest file among those that fit for certain; without one, the best on validation among those that fit; else none.
+    """
+    fitting = [row for row in candidates if row.fits]
+    sure = [row for row in fitting if row.key in certain]
+    if sure:
+        return min(sure, key=lambda row: (size(row), -(row.validation or 0))), "the smallest file whose loss stays inside the floor for certain"
+    if fitting:
+        return max(fitting, key=lambda row: (row.validation or 0, -size(row))), "the best on validation of those that fit; the floor is not certain"
+    return None, ""
+
+
+def frontier(candidates: Sequence[Candidate]) -> tuple[str, ...]:
+    """Keys nobody beats on validation quality, size and latency at once; of equal files the first."""
+    seen: set[str] = set()
+    rows = []
+    for row in candidates:
+        content = next((file.sha256 for file in row.files if file.role == "model"), row.key)
+        if content not in seen:
+            seen.add(content)
+            rows.append(row)
+    return tuple(row.key for row in front(rows, costs))
+
+
+def costs(row: Candidate) -> tuple[float, float, float]:
+    """Rounded so that noise in time does not keep a beaten candidate: milliseconds to two digits."""
+    took = row.measurements.get("device_latency_ms") or row.measurements.get("latency_ms")
+    return -(row.validation or 0.0), size(row), float(f"{took.value:.2g}") if took else 0.0
+
+
+def size(row: Candidate) -> float:
+    return row.measurements["size_kib"].value
+
+
+def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline: Candidate | None) -> str:
+    """One or two short sentences: does it fit, what was gained, what was lost."""
+    if chosen is None:
+        return nothing_fits(candidates)
+    if baseline is None or chosen.baseline:
+        return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
+    speedup = chosen.measurements.get("speedup")
+    slower = any(note.startswith("Slower than the original") for note in chosen.notes)
+    gained = smaller(baseline, chosen)
+    lost = loss(chosen)
+    if slower and speedup:
+        return f"It fits, but it is slower than the original: {short(float(f'{1 / speedup.value:.2g}'))} times. {gained}, {lost}."
+    return f"It fits. {gained}, {lost}."
+
+
+def smaller(baseline: Candidate, chosen: Candidate) -> str:
+    ratio = size(baseline) / size(chosen)
+    if ratio >= 1.05:
+        return f"{ratio:.1f} times smaller"
+    return "About as large" if ratio > 0.95 else f"{1 / ratio:.1f} times larger"
+
+
+def loss(chosen: Candidate) -> str:
+    """
+    "0.4 points lost", in tenths; what rounds to nothing is said so.
+    """
+    if chosen.change is None:
+        return "nothing to compare it with"
+    points = round(chosen.change.value, 1)
+    if points == 0:
+        return "nothing lost"
+    return f"{abs(points):.1f} point{'s' if abs(points) != 1 else ''} {'lost' if points < 0 else 'gained'}"
+
+
+def nothing_fits(candidates: Sequence[Candidate]) -> str:
+    rows = [row for row in candidates if row.broke]
+    if not rows:
+        return "Nothing was measured."
+    closest = min(rows, key=lambda row: (len(row.broke), max(breach.by / breach.allowed if breach.allowed else 1.0 for breach in row.broke)))
+    return f"Nothing fits. The closest breaks {closest.broke[0].sentence.replace(' by ', ' by ', 1)}."
