@@ -1,0 +1,226 @@
+"""Channel pruning at work: groups from torch-pruning's dependency graph, worth from its scores, widths from ours, weights written back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torch_pruning as tp
+from torch import fx, nn
+
+from optimizers.compress.prune_channels_reach import CONVS, ROOTS, layers, prunable, shapes
+from optimizers.compress.prune_channels_widths import Cost, Group, granule, widths_by_layer, widths_by_network
+from optimizers.context import Context
+from optimizers.data.dataset import Dataset
+from optimizers.errors import OptimizerError
+from optimizers.models import graph as onnx_graph
+from optimizers.models.network import Network
+from optimizers.training.batches import Rows
+from optimizers.training.head import logits
+from optimizers.training.where import use_threads
+
+if TYPE_CHECKING:
+    from optimizers.compress.prune_channels import ChannelPruning
+
+LONGEST = 120               # seconds one round may take: dependency graphs of very large networks can run away
+SCORED = 512                # train rows that Taylor scores and fresh batch norm statistics are taken from
+
+
+def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Context) -> Network:
+    """The network with fewer channels. Raises OptimizerError when nothing may go or the pruned graph does not hold together."""
+    if settings.share == 0:
+        return network
+    use_threads(ctx.threads)
+    module = network.to_torch()
+    rows = Rows(network, few(data, ctx.seed), data.task == "regression")
+    example = rows.take(np.arange(2))[0]
+    before = {str(node.target): channels(layer) for node, layer in layers(module)}
+    whole = sum(cost.macs for cost in costs_of(module, example).values())
+    kept = kept_paths(network, module, settings.keep)
+    with within(LONGEST * settings.iterations):
+        for number in range(1, settings.iterations + 1):
+            ctx.report((number - 1) / settings.iterations, f"round {number} of {settings.iterations}")
+            target = whole * (1 - settings.share * number / settings.iterations)
+            one_round(module, example, rows, settings, before, kept, target, data.task == "regression")
+    refresh(module, rows)
+    left = sum(cost.macs for cost in costs_of(module, example).values())
+    pruned = network.with_module(module)
+    prove(pruned, module, example)
+    after = {str(node.target): channels(layer) for node, layer in layers(module)}
+    return pruned.noting(*told(before, after, whole, left, settings.share))
+
+
+def one_round(module: fx.GraphModule, example: torch.Tensor, rows: Rows, settings: ChannelPruning, before: dict[str, tuple[int, int]],
+              kept: set[str], target: float, regression: bool) -> None:
+    """Remove channels, in place, until no more than `target` multiply-accumulates are left."""
+    costs = costs_of(module, example)
+    now = sum(cost.macs for cost in costs.values())
+    if now <= target:
+        return
+    score = scorer(module, rows, settings.score, regression)
+    dependencies = tp.DependencyGraph().build_dependency(module, example_inputs=example)
+    steps = {path: granule(outs, settings.round_to) for path, (outs, _) in before.items()}
+    found = groups_of(module, dependencies, example, kept, score, steps)
+    if not found:
+        raise OptimizerError("No layer of this network can lose channels: each reaches an output, or is left whole.", "model",
+                             "Shorten the list of layers left whole, or quantize instead.", "nothing-to-prune")
+    plan = widths_by_layer if settings.scope == "layer" else widths_by_network
+    groups = [group for group, _ in found]
+    widths = plan(groups, costs, 1 - target / now)
+    for (group, root), width in zip(found, widths, strict=True):
+        if width < group.width:
+            gone = np.argsort(group.worth, kind="stable")[:group.width - width]
+            dependencies.get_pruning_group(root, tp.prune_conv_out_channels if isinstance(root, CONVS) else tp.prune_linear_out_channels,
+                                           sorted(gone.tolist())).prune()
+
+
+def groups_of(module: fx.GraphModule, dependencies: Any, example: torch.Tensor, kept: set[str], score: Any,
+              steps: dict[str, int]) -> list[tuple[Group, nn.Module]]:
+    """Every group that may lose channels, with the layer it is pruned by."""
+    allowed = prunable(module, example) - kept
+    paths = {layer: path for path, layer in module.named_modules()}
+    found = []
+    for group in dependencies.get_all_groups(ignored_layers=[], root_module_types=[*ROOTS]):
+        outs: dict[str, int] = {}
+        ins: dict[str, int] = {}
+        for dependency, indices in group:
+            layer = dependency.target.module
+            if isinstance(layer, ROOTS) or isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
+                side = outs if dependencies.is_out_channel_pruning_fn(dependency.handler) else ins
+                side[paths[layer]] = side.get(paths[layer], 0) + len(indices)
+        depthwise = {path for path in outs if is_depthwise(module.get_submodule(path))}
+        root = group[0][0].target.module
+        if root not in paths or not outs or not set(outs) - depthwise <= allowed:
+            continue
+        worth = score(group)
+        if worth is not None and len(worth) > 1:
+            worth = worth.detach().cpu().double().numpy()
+            fed = {path: count for path, count in ins.items() if path not in depthwise}
+            found.append((Group(worth / max(float(worth.mean()), 1e-30), steps[paths[root]], outs, fed), root))
+    return found
+
+
+def scorer(module: fx.GraphModule, rows: Rows, score: str, regression: bool) -> Any:
+    """torch-pruning's importance of the chosen kind; Taylor first collects gradients of the loss on train rows."""
+    if score == "batch-norm":
+        return tp.importance.BNScaleImportance() if any(isinstance(m, nn.BatchNorm2d) for m in module.modules()) \
+            else tp.importance.GroupMagnitudeImportance(p=2)
+    if score != "taylor":
+        return tp.importance.GroupMagnitudeImportance(p=1 if score == "l1" else 2)
+    head = module if regression else logits(module)
+    head.eval()
+    module.zero_grad()
+    for x, y in rows.in_order(64):
+        out = head(x)
+        loss = F.mse_loss(out.reshape(-1), y) if regression else F.cross_entropy(out.flatten(1), y)
+        loss.backward()
+    return tp.importance.GroupTaylorImportance()
+
+
+def few(data: Dataset, seed: int) -> Any:
+    """At most SCORED rows of the train split."""
+    from optimizers.data.dataset import Split
+
+    chosen = np.sort(np.random.default_rng([seed, 7]).permutation(len(data.train))[:SCORED])
+    return Split(np.asarray(data.train.x[chosen]), np.asarray(data.train.y[chosen]))
+
+
+@torch.no_grad()
+def refresh(module: fx.GraphModule, rows: Rows) -> None:
+    """New statistics for every batch norm: the old ones describe channels that are gone."""
+    norms = [layer for layer in module.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None            # the plain mean over the batches
+        norm.train()
+    for x, _ in rows.in_order(128) if norms else ():
+        if len(x) > 1:
+            module(x)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    module.eval()
+
+
+def costs_of(module: fx.GraphModule, example: torch.Tensor) -> dict[str, Cost]:
+    """Multiply-accumulates and widths of every convolution and linear layer, for one row."""
+    extents, found = shapes(module, example), {}
+    for node, layer in layers(module):
+        outs, ins = channels(layer)
+        per_out = layer.weight.numel() // outs
+        places = int(np.prod(extents[node][1:])) // outs
+        found[str(node.target)] = Cost(places * outs * per_out, outs, 1 if is_depthwise(layer) else ins)
+    return found
+
+
+def channels(layer: nn.Module) -> tuple[int, int]:
+    """(out, in)."""
+    return (layer.out_channels, layer.in_channels) if isinstance(layer, CONVS) else (layer.out_features, layer.in_features)     # type: ignore
+
+
+def is_depthwise(layer: nn.Module) -> bool:
+    return isinstance(layer, CONVS) and layer.groups > 1 and layer.groups == layer.out_channels
+
+
+def kept_paths(network: Network, module: fx.GraphModule, names: tuple[str, ...]) -> set[str]:
+    """Layers named by their ONNX node, weight or module path; raises OptimizerError for a name that is none of them."""
+    nodes = {node.input[1]: node.name for node in network.proto.graph.node if len(node.input) > 1}
+    known: dict[str, str] = {}
+    for binding in module.meta["bindings"]:
+        path, _, field = binding.path.rpartition(".")
+        if field == "weight":
+            known |= {path: path, binding.name: path, nodes.get(binding.name, path): path}
+    for name in names:
+        if name not in known:
+            raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", "keep", "Use the names on the model's page.", "unknown-layer")
+    return {known[name] for name in names}
+
+
+def prove(network: Network, module: nn.Module, example: torch.Tensor) -> None:
+    """The written graph must give in ONNX Runtime what the module gives in torch."""
+    with torch.no_grad():
+        ours = module(example)
+    ours = ours if isinstance(ours, tuple) else (ours,)
+    theirs = onnx_graph.run(network.proto, example.numpy())
+    for one, other in zip(ours, theirs, strict=True):
+        scale = max(1.0, float(np.abs(other).max(initial=0)))
+        if one.shape != other.shape or float(np.abs(one.numpy() - other).max(initial=0)) > 1e-3 * scale:
+            raise OptimizerError("The pruned graph does not compute what the pruned layers compute.", "model",
+                                 "Name the layers around unusual operators in 'keep', or quantize instead.", "prune-mismatch")
+
+
+def told(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], whole: int, left: int,
+         asked: float) -> list[str]:
+    """Sentences: what share went, and which layers became narrower."""
+    changed = [f"{path} {before[path][0]} \u2192 {outs}" for path, (outs, _) in after.items() if outs != before[path][0]]
+    shown = ", ".join(changed[:12]) + (f" and {len(changed) - 12} more" if len(changed) > 12 else "")
+    sentences = [f"Multiply-accumulates {whole:,} \u2192 {left:,} ({1 - left / whole:.0%} removed)."]
+    if 1 - left / whole < asked - 0.02:
+        sentences.append(f"{asked:.0%} were asked for; the layers that may lose channels do not hold more.")
+    return sentences + ([f"Output channels: {shown}."] if changed else ["No layer could become narrower at this rounding."])
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Give up after so long. Only in the main thread, where a timer can interrupt; elsewhere without a limit."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise OptimizerError(f"Finding which channels belong together took more than {seconds:.0f} s.", "model",
+                             "This network is too large or too entangled to prune here; quantize it instead.", "prune-timeout")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
