@@ -45,7 +45,8 @@ api.add_exception_handler(ValidationError, from_validation)
 
 @api.exception_handler(AuthenticationError)
 def nobody(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
-    return problem(401, "The request does not say who is calling.", where="Authorization", hint=HINT, headers={"WWW-Authenticate": "Bearer"})
+    return problem(401, "The request does not say who is calling.", where="Authorization", hint=HINT,
+                   headers={"WWW-Authenticate": "Bearer"})
 
 
 @api.exception_handler(Http404)

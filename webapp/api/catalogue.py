@@ -36,7 +36,8 @@ def create_device(request: HttpRequest, device: Device) -> Any:
     if device.here:
         raise Fault(422, "Only the catalogue's own entry stands for this server.", where="body.here", hint="Leave it out.")
     if not device.name.replace("-", "").replace("_", "").isalnum() or not device.name.isascii() or len(device.name) > 60:
-        raise Fault(422, "A device's name is made of up to 60 letters, digits, - and _.", where="body.name", hint="Put the rest into title.")
+        raise Fault(422, "A device's name is made of up to 60 letters, digits, - and _.", where="body.name",
+                    hint="Put the rest into title.")
     try:
         with transaction.atomic():
             TeamDevice.objects.create(team=request.team, name=device.name, data=device.model_dump(mode="json"), created_by=request.user)

@@ -8,4 +8,4 @@ ALWAYS = (401, 403, 422, 429, 500)
 
 
 def refusals(*more: int) -> dict[Any, Any]:
-    return {status: Problem for status in sorted({*ALWAYS, *more})}
+    return dict.fromkeys(sorted({*ALWAYS, *more}), Problem)

@@ -14,7 +14,7 @@ from webapp.api.auth import READ, RUN
 from webapp.api.declared import refusals
 from webapp.api.once import once
 from webapp.api.pages import MOST, page
-from webapp.api.problems import Problem, missing
+from webapp.api.problems import missing
 from webapp.api.schemas import JobLine, JobOut, NewJob, Page
 from webapp.api.shown import job_line, job_out
 from webapp.library.downloads import send
@@ -66,7 +66,8 @@ def replay_job(request: HttpRequest, id: UUID) -> Any:
 
 
 @router.get("/jobs/{uuid:id}/events", response={200: None} | refusals(404), auth=READ, openapi_extra={"responses": {200: STREAM}})
-def job_events(request: HttpRequest, id: UUID, after: int = Query(0, ge=0, description="Events up to this id are left out.")) -> HttpResponse:
+def job_events(request: HttpRequest, id: UUID,
+               after: int = Query(0, ge=0, lt=2**63, description="Events up to this id are left out.")) -> HttpResponse:
     """Server-sent events until the job is over: `state` with what a progress bar needs, `event` with each thing the job told
     (its id is the cursor; Last-Event-ID works too), `end` with the final state. A comment every 15 s keeps the line open."""
     found, token = find(request, id), request.auth
@@ -74,7 +75,8 @@ def job_events(request: HttpRequest, id: UUID, after: int = Query(0, ge=0, descr
 
 
 @router.get("/artifacts/{uuid:id}", response={200: None, 206: None, 304: None, 416: None} | refusals(404), auth=READ,
-            url_name="artifact", openapi_extra={"responses": {200: {"description": "The bytes."} | BYTES, 206: {"description": "Part of them."} | BYTES}})
+            url_name="artifact", openapi_extra={"responses": {200: {"description": "The bytes."} | BYTES,
+                                                              206: {"description": "Part of them."} | BYTES}})
 def artifact(request: HttpRequest, id: UUID) -> HttpResponse:
     """The bytes of a file; Range works, ETag is the sha256."""
     found = gate.artifacts(request.team).select_related("blob").filter(pk=id).first()

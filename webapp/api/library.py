@@ -1,6 +1,5 @@
 """/models and /datasets: upload in one request, list, look at, delete."""
 
-import json
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Status
 
 from jobs.models import Asset
-from webapp.api.auth import ADMIN, READ, RUN
+from webapp.api.auth import READ, RUN
 from webapp.api.declared import refusals
 from webapp.api.once import once
 from webapp.api.pages import MOST, page

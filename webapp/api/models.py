@@ -16,3 +16,6 @@ class Answer(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "key"], name="one_answer_per_key")]
         indexes = [models.Index(fields=["created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.status or 'at work'}"

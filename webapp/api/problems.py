@@ -12,8 +12,10 @@ MEDIA_TYPE = "application/problem+json"
 CODES = {400: "bad-request", 401: "not-signed-in", 403: "not-allowed", 404: "not-found", 405: "method-not-allowed", 409: "conflict",
          412: "precondition-failed", 413: "too-large", 415: "unsupported-media-type", 416: "range-not-satisfiable", 422: "refused",
          429: "too-many-requests", 500: "our-fault", 503: "unavailable", 507: "no-space"}
-STATUSES = {"not-found": 404, "quota": 413, "too-large": 413, "conflict": 409, "not-ready": 409, "store-full": 507, "unsupported-format": 415, "wrong-kind": 415,
-            "too-many-uploads": 429}
+STATUSES = {    # what a refusal's code means in HTTP; 422 for all others
+    "not-found": 404, "not-ready": 409, "conflict": 409, "quota": 413, "too-large": 413, "unsupported-format": 415, "wrong-kind": 415,
+    "too-many-uploads": 429, "store-full": 507,
+}
 
 
 class Problem(Value):
@@ -46,7 +48,8 @@ class Fault(Exception):
         return JsonResponse(self.problem.model_dump(), status=self.status, content_type=MEDIA_TYPE, headers=self.headers)
 
 
-def problem(status: int, detail: str, *, where: str = "", hint: str = "", code: str = "", headers: dict[str, str] | None = None) -> HttpResponse:
+def problem(status: int, detail: str, *, where: str = "", hint: str = "", code: str = "",
+            headers: dict[str, str] | None = None) -> HttpResponse:
     return Fault(status, detail, where=where, hint=hint, code=code, headers=headers).response()
 
 

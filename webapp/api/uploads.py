@@ -59,7 +59,8 @@ def upload_offset(request: HttpRequest, id: UUID) -> HttpResponse:
 
 @router.patch("/uploads/{uuid:id}", response=DONE, auth=UPLOADER, openapi_extra={
     "requestBody": {"required": True, "content": {"application/offset+octet-stream": {"schema": {"type": "string", "format": "binary"}}}}})
-def append_to_upload(request: HttpRequest, id: UUID, upload_offset: str = Header("", description="Where this piece begins.")) -> HttpResponse:
+def append_to_upload(request: HttpRequest, id: UUID,
+                     upload_offset: str = Header("", description="Where this piece begins.")) -> HttpResponse:
     """Append a piece (8 MB is a good size). The one that completes the file is answered with Espalier-Asset: the new id."""
     speaks_tus(request)
     upload = find(request, id)

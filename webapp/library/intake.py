@@ -45,7 +45,8 @@ class IntoStore(FileUploadHandler):
     def new_file(self, field_name: str, file_name_: str, *args: Any, **kwargs: Any) -> None:
         super().new_file(field_name, file_name_, *args, **kwargs)
         if field_name != "file" or self.blob is not None:
-            raise OptimizerError("A request carries one file, in the field 'file'.", field_name[:60], "Send one file a request.", "one-file")
+            raise OptimizerError("A request carries one file, in the field 'file'.", field_name[:60], "Send one file a request.",
+                                 "one-file")
         refuse_by_name(self.kind, file_name(file_name_))
         self.blob = store.create()
 

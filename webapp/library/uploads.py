@@ -92,7 +92,8 @@ def finish(upload: Upload) -> Upload:
     with transaction.atomic():
         row = Upload.objects.select_for_update(of=("self",)).get(pk=upload.pk)
         if row.asset_id is None:
-            row.asset = take_in(row.team, row.created_by, kind=row.kind, filename=row.filename, name=row.name, blob=blob, options=row.options)
+            row.asset = take_in(row.team, row.created_by, kind=row.kind, filename=row.filename, name=row.name, blob=blob,
+                                options=row.options)
             row.save(update_fields=["asset", "touched_at"])
     return row
 

@@ -69,6 +69,9 @@ class Membership(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["team", "user"], name="one_membership_per_team")]
 
+    def __str__(self) -> str:
+        return f"{self.user}, {self.role} of {self.team}"
+
 
 class Invitation(models.Model):
     """A link that makes one person a member; used once, good for seven days. The secret is kept as a hash."""
@@ -80,6 +83,9 @@ class Invitation(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.role} of {self.team}, until {self.expires_at:%d %B}"
 
 
 class Scope(models.TextChoices):
@@ -106,6 +112,9 @@ class Token(models.Model):
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.start}...)"
 
     @classmethod
     def issue(cls, team: Team, user: User, name: str, scope: str = Scope.RUN, days: int = 90) -> tuple["Token", str]:
