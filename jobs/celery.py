@@ -6,7 +6,7 @@ with the signal handler that releases leases when the worker is told to go.
 
 import os
 
-from celery import Celery
+from celery import Celery, signals
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webapp.settings")
 
@@ -32,3 +32,32 @@ app.conf.update(
     beat_schedule_filename=str(settings.DATA_DIR / "beat"),
     imports=("jobs.tasks",),
 )
+
+
+@signals.celeryd_after_setup.connect
+def count_slots(instance, **_) -> None:
+    from jobs.work import SLOTS
+
+    SLOTS.count = max(1, instance.concurrency)
+
+
+@signals.worker_ready.connect
+def arrive(**_) -> None:
+    from jobs import roster
+
+    roster.arrive()
+
+
+@signals.worker_shutting_down.connect
+def leave(**_) -> None:
+    """The first SIGTERM: children keep what they have and stop, and each lease goes back to the queue."""
+    from jobs.work import LEAVING
+
+    LEAVING.set()
+
+
+@signals.worker_shutdown.connect
+def depart(**_) -> None:
+    from jobs import roster
+
+    roster.depart()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import connection, transaction
-from django.db.models.functions import Now
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
 
 from jobs import hints
 from jobs.limits import limit
@@ -47,11 +48,9 @@ def claim(worker: str, capabilities: Sequence[str] = ("cpu",), kinds: Sequence[s
             row = cursor.fetchone()
         if row is None:
             return None
+        Job.objects.filter(id=row[0]).update(state=Job.State.RUNNING, attempt=F("attempt") + 1, lease_token=uuid.uuid4(),
+                                             lease_until=later(), started_at=Coalesce("started_at", Now()))
         job = Job.objects.get(id=row[0])
-        job.state, job.attempt, job.lease_token = Job.State.RUNNING, job.attempt + 1, uuid.uuid4()
-        job.save(update_fields=["state", "attempt", "lease_token"])
-        Job.objects.filter(id=job.id).update(lease_until=later())
-        Job.objects.filter(id=job.id, started_at=None).update(started_at=Now())
         attempt = Attempt.objects.create(job=job, number=job.attempt, worker=worker)
         hints.publish(job)
     return Lease(job.id, job.lease_token, attempt.id, attempt.number)

@@ -1,0 +1,160 @@
+"""One child process in its cage: start, hear line by line, ask to stop, kill as a group, and tell how it ended."""
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.cage.ladder import climb
+from jobs.cage.rungs import CODE, Bounds, Rung, python
+
+LINE = 1024 * 1024              # bytes of the longest line that is heard
+TAIL = 64 * 1024                # bytes of stderr that are kept, for the log
+PIECE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class End:
+    """How a child ended. code: exit status, or None when a signal did it.  peak_bytes: resident memory of the largest process."""
+
+    code: int | None
+    signal: int | None
+    peak_bytes: int
+    stderr: str
+
+
+def rung() -> Rung:
+    """The cage in use here; the first call probes, which takes about a tenth of a second."""
+    return climb()[0]
+
+
+def craft(folder: Path) -> list[str]:
+    """The command line of the craft for a work folder that `workspace` laid out."""
+    return [python(), "-P", "-m", "optimizers", "run", str(folder)]
+
+
+class Child:
+    """A running child. Its folder holds in/, out/, checkpoint/, scratch/; scratch/ is where it starts."""
+
+    def __init__(self, argv: list[str], folder: Path, bounds: Bounds, rung: Rung) -> None:
+        self.dropped = 0                    # lines too long to be heard
+        self.bounds, self.pending, self.skipping = bounds, b"", False
+        self.tail = bytearray()
+        self.end: End | None = None
+        # start_new_session and not preexec_fn: nothing of ours may run between fork and exec in a process that has threads
+        self.process = subprocess.Popen(
+            rung.command(argv, folder, bounds), env=environment(folder, bounds), cwd=folder / "scratch", stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True, close_fds=True, bufsize=0)
+        self.pipes = selectors.DefaultSelector()
+        for pipe in (self.process.stdout, self.process.stderr):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+            self.pipes.register(pipe, selectors.EVENT_READ)
+
+    def lines(self, seconds: float) -> list[bytes]:
+        """What was said since the last call, waiting at most `seconds` for the first word; sets `end` when the child is gone."""
+        said: list[bytes] = []
+        if not self.pipes.get_map():
+            time.sleep(min(seconds, 0.05))      # both pipes closed: gone, or pretending to be
+        for key, _ in self.pipes.select(seconds) if self.pipes.get_map() else ():
+            data = os.read(key.fd, PIECE)
+            if not data:
+                self.pipes.unregister(key.fileobj)
+            elif key.fileobj is self.process.stdout:
+                said += self.split(data)
+            else:
+                self.tail = (self.tail + data)[-TAIL:]
+        if not said:
+            self.reap()
+        return said
+
+    def split(self, data: bytes) -> list[bytes]:
+        """Whole lines out of the stream; of one that is too long, nothing."""
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        if lines and self.skipping:
+            del lines[0]
+            self.skipping = False
+        kept = [line for line in lines if 0 < len(line) <= LINE]
+        self.dropped += sum(len(line) > LINE for line in lines)
+        if len(self.pending) > LINE:
+            self.dropped += not self.skipping
+            self.pending, self.skipping = b"", True
+        return kept
+
+    def reap(self, wait: bool = False) -> None:
+        """Collect the exit status, if there is one yet. What the child left running is killed while its group still has its number."""
+        if self.end is not None or os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)) is None:
+            return
+        self.signal_group(signal.SIGKILL)
+        _, status, usage = os.wait4(self.process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self.process.returncode = code
+        if code > 128 and code - 128 in set(signal.Signals):        # bwrap's way to say that a signal did it
+            code = 128 - code
+        self.end = End(code if code >= 0 else None, -code if code < 0 else None, usage.ru_maxrss * 1024,
+                       bytes(self.tail).decode(errors="replace"))
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM: keep what is found, then go."""
+        self.signal_group(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.signal_group(signal.SIGKILL)
+
+    def signal_group(self, number: int) -> None:
+        try:
+            os.killpg(self.process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def close(self) -> None:
+        """Leave nothing behind, however this is reached."""
+        if self.end is None:
+            self.kill()
+            self.reap(wait=True)
+        self.pipes.close()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
+
+    def __enter__(self) -> "Child":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def environment(folder: Path, bounds: Bounds) -> dict[str, str]:
+    """Everything the child knows of the world. Nothing is inherited: secrets live in the environment of the worker."""
+    threads = str(bounds.threads)
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(folder), "TMPDIR": str(folder / "scratch"), "LANG": "C.UTF-8",
+        "USER": "cage", "LOGNAME": "cage", "PYTHONPATH": str(folder / "code"), "PYTHONDONTWRITEBYTECODE": "1",
+        "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
+    } | ({} if bounds.cuda else {"CUDA_VISIBLE_DEVICES": ""})
+
+
+def lay_code(folder: Path) -> None:
+    """A folder whose only entry is the craft: the child imports from here and never lists the project's own folder."""
+    (folder / "code").mkdir()
+    (folder / "code" / "optimizers").symlink_to(CODE)
+
+
+def used_bytes(folder: Path) -> int:
+    """What the child has written, inputs aside; links are not followed, and files that vanish meanwhile count nothing."""
+    total, heap = 0, [str(folder / name) for name in ("out", "checkpoint", "scratch")]
+    deadline = time.monotonic() + 2         # a folder of a million files must not hold the parent up
+    while heap and time.monotonic() < deadline:
+        try:
+            with os.scandir(heap.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        heap.append(entry.path)
+                    else:
+                        total += entry.stat(follow_symlinks=False).st_blocks * 512
+        except OSError:
+            continue
+    return total

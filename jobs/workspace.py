@@ -1,0 +1,107 @@
+"""The work folder of one attempt: inputs out of the store, checkpoints of the attempt before, task.json; gone afterwards."""
+
+import os
+import re
+import shutil
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+from jobs import store
+from jobs.claim import Lease
+from jobs.models import Asset, Job
+from jobs.sandbox import lay_code
+from optimizers.task import Task
+
+
+@contextmanager
+def workspace(lease: Lease, job: Job, threads: int, uid: int = 0) -> Iterator[Path]:
+    """Lay everything out; yields the folder. uid: who must be able to write there, when it is not us."""
+    root = Path(settings.DATA_DIR) / "work"
+    root.mkdir(parents=True, exist_ok=True)
+    os.chmod(root, 0o711)
+    folder = root / f"{os.getpid()}-{lease.job_id}-{lease.number}"
+    folder.mkdir(mode=0o700)
+    try:
+        for name in ("in", "out", "checkpoint", "scratch"):
+            (folder / name).mkdir(mode=0o700)
+        lay_code(folder)
+        (folder / "task.json").write_text(lay_task(folder, job, threads).model_dump_json())
+        for saved in job.checkpoints.select_related("blob"):
+            store.copy_to(saved.blob, folder / saved.path)
+        if uid:
+            hand_over(folder, uid)
+        yield folder
+    finally:
+        remove(folder)
+
+
+def lay_task(folder: Path, job: Job, threads: int) -> Task:
+    """Copy the inputs to in/ and say in a Task what is to be done with them."""
+    facts: dict[str, object] = {"kind": job.kind, "threads": threads, "seed": job.seed}
+    if job.kind == Job.Kind.INSPECT:
+        assert job.asset is not None
+        return Task(**facts, role=job.asset.kind, **lay_asset(folder, job.asset))
+    for asset in (job.model, job.dataset):
+        facts |= lay_asset(folder, asset) | {f"{asset.kind}_card": asset.card} if asset else {}
+    return Task(**facts, device=job.device, goal=job.goal, budget=job.budget, recipe=job.recipe,
+                done=tuple(job.candidates.order_by("created_at").values_list("key", flat=True)))
+
+
+def lay_asset(folder: Path, asset: Asset) -> dict[str, object]:
+    kind = asset.kind
+    path = f"in/{kind}{suffix(asset.filename)}"
+    store.copy_to(asset.blob, folder / path)
+    return {kind: path, f"{kind}_name": asset.filename, f"{kind}_sha256": asset.blob.sha256, f"{kind}_options": asset.options}
+
+
+def suffix(filename: str) -> str:
+    """The last suffix, lower case, or nothing where it is not a plain word.
+
+    >>> suffix("Model.ONNX"), suffix("../../x.e vil"), suffix("t10k.idx.gz")
+    ('.onnx', '', '.gz')
+    """
+    found = re.search(r"\.[A-Za-z0-9]{1,12}$", filename)
+    return found.group().lower() if found else ""
+
+
+def hand_over(folder: Path, uid: int) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        if not path.is_symlink():
+            os.chown(path, uid, uid)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder whatever the child did to its modes."""
+    def open_up(function, path, _error):
+        parent = os.path.dirname(path)
+        for at in (parent, path):
+            if os.path.lexists(at) and not os.path.islink(at):
+                os.chmod(at, stat.S_IRWXU)
+        shutil.rmtree(path, ignore_errors=True) if os.path.isdir(path) and not os.path.islink(path) else function(path)
+
+    shutil.rmtree(folder, onerror=open_up)
+
+
+def remove_stale() -> int:
+    """Folders of workers that are no more (killed, or a power cut). Returns how many went."""
+    count = 0
+    for folder in (Path(settings.DATA_DIR) / "work").glob("*-*"):
+        owner = folder.name.partition("-")[0]
+        if owner.isdigit() and not alive(int(owner)):
+            remove(folder)
+            count += 1
+    return count
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
