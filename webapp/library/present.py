@@ -34,8 +34,7 @@ def dataset(card: DatasetCard) -> dict[str, Any]:
     most = max(card.class_counts, default=0) or 1
     classes = [{"name": name, "count": count, "share": 100 * count / most}
                for name, count in zip(card.classes, card.class_counts, strict=False)][:CLASSES]
-    whole = sum(card.splits.values()) or 1
-    splits = [{"name": name, "rows": rows, "share": 100 * rows / whole} for name, rows in card.splits.items()]
+    splits = [{"name": name, "rows": rows, "share": 100 * rows / (sum(card.splits.values()) or 1)} for name, rows in in_order(card)]
     start = 0.0
     for split in splits:
         split["start"] = start
@@ -43,6 +42,12 @@ def dataset(card: DatasetCard) -> dict[str, Any]:
     return {"card": card, "classes": classes, "classes_left": len(card.classes) - len(classes), "splits": splits,
             "pictures": pictures(card), "rows": rows_of(card), "columns": card.columns[:COLUMNS],
             "problems": sorted_problems(card.problems)}
+
+
+def in_order(card: DatasetCard) -> list[tuple[str, int]]:
+    """The splits as people read them; JSON in the database forgets the order."""
+    names = [*(name for name in ("train", "validation", "test") if name in card.splits)]
+    return [(name, card.splits[name]) for name in [*names, *(set(card.splits) - set(names))]]
 
 
 def pictures(card: DatasetCard) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from optimizers.goal import METRICS
 from optimizers.search.dry_run import dry_run
 from webapp.devices.shelf import kinds_of, shelf
 from webapp.library.matches import fit
+from webapp.library.present import in_order
 from webapp.studio.draft import Draft
 from webapp.studio.prefill import prefilled
 from webapp.studio.scales import scales
@@ -58,8 +59,8 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
     return planned(team, draft) | {
         "draft": draft, "fresh": fresh, "started": started,
         "models": ready.filter(kind=Asset.Kind.MODEL)[:CHOICES], "datasets": ready.filter(kind=Asset.Kind.DATASET)[:CHOICES],
-        "devices": devices.values(), "kinds": kinds_of(devices), "metrics": [(name, METRICS[name]) for name in draft.metrics()],
-        "scales": scales(draft), "match": match(draft), "before": earlier_baseline(draft),
+        "devices": sorted(devices.values(), key=lambda device: device is not draft.device), "kinds": kinds_of(devices), "metrics": [(name, METRICS[name]) for name in draft.metrics()],
+        "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft), "before": earlier_baseline(draft),
         "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family),
     }
 

@@ -18,6 +18,22 @@ def amount(value: float | None) -> str:
 
 
 @register.filter
+def memory(kib: float | None) -> str:
+    """Flash or RAM of a board, as data sheets say it: "264 KiB", "2 MiB", "5.5 MiB".
+
+    >>> memory(2048), memory(264), memory(5632)
+    ('2\u202fMiB', '264\u202fKiB', '5.5\u202fMiB')
+    """
+    if kib is None:
+        return ""
+    for unit in ("KiB", "MiB", "GiB"):
+        if kib < 1024 or unit == "GiB":
+            return f"{kib:.4g}{NARROW}{unit}"
+        kib /= 1024
+    return ""
+
+
+@register.filter
 def whole(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
 
