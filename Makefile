@@ -19,7 +19,7 @@ $(STAMP): pyproject.toml client/pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python client/demo.py --port $(PORT) $(if $(EXIT),--exit)
+	$(BIN)/python -m demo --port $(PORT) $(if $(EXIT),--exit)
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q

@@ -97,7 +97,8 @@ def devices(given) -> None:
         print(json.dumps(rows, indent=2))
         return
     figure = lambda fact: f"{table.number(fact['value'])} {fact['unit']}" if fact else "-"
-    lines = [[one["name"], one["title"], one["core"], *(figure(one[name]) for name in ("clock_mhz", "flash_kib", "ram_kib"))] for one in rows]
+    facts = ("clock_mhz", "flash_kib", "ram_kib")
+    lines = [[one["name"], one["title"], one["core"], *(figure(one[name]) for name in facts)] for one in rows]
     print(table.grid([["name", "device", "core", "clock", "flash", "RAM"], *lines]))
 
 

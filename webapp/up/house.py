@@ -1,6 +1,7 @@
 """The whole house as one tree of processes: start in order, restart what falls, stop in order, leave nothing behind."""
 
 import fcntl
+import os
 import signal
 import socket
 import subprocess
@@ -39,6 +40,8 @@ class House:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, lambda *_: self.stopping.set())
         begin = time.monotonic()
+        if os.geteuid() == 0:
+            say("up", "Running as root: the database and the broker run as 'nobody', the rest as root. A plain account is better.")
         try:
             self.open(begin)
             self.watch()

@@ -27,6 +27,7 @@ class Plan:
 
     def children(self) -> list[Child]:
         env = os.environ | {"ESPALIER_DATA": str(self.data), "DJANGO_SETTINGS_MODULE": "webapp.settings", "PYTHONUNBUFFERED": "1"}
+        env.setdefault("PYTHONWARNINGS", "ignore:You're running the worker")       # said once, in our own words, by up
         return [Child(name, [sys.executable, "-m", *argv], cwd=ROOT, env=env, grace_s=grace) for name, argv, grace in (
             ("web", self.web(), 8),
             ("worker", self.worker(), 40),
@@ -39,8 +40,9 @@ class Plan:
                 "--timeout-graceful-shutdown", "3", "--log-level", "warning", "--no-server-header"]
 
     def worker(self) -> list[str]:
-        return ["celery", "-A", "jobs.celery", "worker", "-c", str(self.slots), "-l", "warning", "--without-gossip", "--without-mingle"]
+        return ["celery", "-q", "-A", "jobs.celery", "worker", "-c", str(self.slots), "-l", "warning",
+                "--without-gossip", "--without-mingle"]
 
     def beat(self) -> list[str]:
         """Its schedule file is a cache of what settings say, so it may vanish with the folder."""
-        return ["celery", "-A", "jobs.celery", "beat", "-l", "warning", "-s", str(self.data / "beat-schedule"), "--pidfile="]
+        return ["celery", "-q", "-A", "jobs.celery", "beat", "-l", "warning", "-s", str(self.data / "beat-schedule"), "--pidfile="]

@@ -42,7 +42,7 @@ class Postgres:
 
     def child(self) -> Child:
         settings = {"listen_addresses": "", "unix_socket_permissions": "0700", "max_connections": "100", "shared_buffers": "128MB",
-                    "wal_compression": "on", "log_min_messages": "warning", "log_checkpoints": "off", "log_line_prefix": ""}
+                    "wal_compression": "on", "log_min_messages": "fatal", "log_checkpoints": "off", "log_line_prefix": ""}
         flags = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         argv = [str(self.bin / "postgres"), "-D", str(self.cluster), "-k", str(self.run), *flags]
         return Child(self.name, argv, who=self.who, stop_signal=signal.SIGINT, grace_s=60)      # SIGTERM would wait for every client

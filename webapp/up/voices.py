@@ -8,6 +8,12 @@ from typing import IO
 COLOURS = {"up": "1;37", "postgres": "34", "valkey": "35", "web": "32", "worker": "33", "beat": "36"}
 
 
+HUSH = {    # lines that alarm a newcomer and mean nothing here
+    "valkey": ("Memory overcommit must be enabled", "signal-handler", "ready to exit"),
+    "postgres": ("the database system is starting up",),
+}
+
+
 def coloured(stream: IO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR")
 
@@ -35,7 +41,9 @@ def relay(name: str, source: IO[bytes]) -> threading.Thread:
 
     def pump() -> None:
         for raw in source:
-            say(name, raw.decode("utf-8", "replace").rstrip())
+            line = raw.decode("utf-8", "replace").rstrip()
+            if line and not any(words in line for words in HUSH.get(name, ())):
+                say(name, line)
 
     thread = threading.Thread(target=pump, name=f"voice of {name}", daemon=True)
     thread.start()
