@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any] | None = None) -> Network:
-    """path: .onnx, .pt2 or .safetensors.  options: "architecture" (zoo name, for safetensors), "preprocessing" (its fields).
+    """path: .onnx, .pt2 or .safetensors.  options: "preprocessing" (its fields); for safetensors "architecture" (zoo name)
+    and "input_shape" (of one row).
 
     Returns a float32 network, or a quantized one as it is. Raises OptimizerError for a file that cannot be used.
     A .pt2 is code: this is only ever called inside the cage.
@@ -35,7 +36,8 @@ def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any
     elif suffix == ".safetensors":
         from optimizers.models.state import from_state
 
-        network = from_state(path, options.get("architecture") or (card.architecture if card else None))
+        shape = options.get("input_shape")
+        network = from_state(path, options.get("architecture") or (card.architecture if card else None), tuple(shape) if shape else None)
     else:
         raise OptimizerError(f"A model file ends in .onnx, .pt2 or .safetensors; this one ends in '{suffix[:20]}'.", path.name,
                              "Export the network to ONNX.", "model-kind")
