@@ -164,8 +164,10 @@ def prepare(model: Network, target: Path) -> onnx.ModelProto:
 
 
 def folded(model: Network) -> Network:
-    from optimizers.models.fold import fold_batch_norm
-
+    try:
+        from optimizers.models.fold import fold_batch_norm
+    except ImportError:
+        return model
     return replace(model, proto=fold_batch_norm(model.proto))
 
 

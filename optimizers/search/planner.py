@@ -37,7 +37,8 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
     (TUNE, INT8),
     (prune(0.5), TUNE, ("half-precision", {})),
 )
-AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8), (("half-precision", {}),))
+AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
+LATER: tuple[tuple[Step, ...], ...] = ((prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8))
 TRAINING = ("train", "fine-tune")
 SHARE_OF_BUDGET = 0.25      # that one training step may fill
 LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
@@ -117,11 +118,12 @@ def smaller(model: ModelCard | None, steps: list[Technique]) -> ModelCard | None
 
 
 def from_scratch(dataset: DatasetCard | None, device: Device) -> list[tuple[Step, ...]]:
-    """Each suggested zoo network, trained, then compressed the same ways; all networks once before any is compressed deeply."""
+    """Each suggested zoo network, trained and quantized; then the deeper cuts, in the same order."""
     from optimizers.models import zoo
 
     names = zoo.suggest(dataset, device) if dataset is not None else []
-    return [(("train", {"architecture": name}), *rest) for rest in AFTER_TRAINING for name in names]
+    first = [(("train", {"architecture": name}), *rest) for name in names for rest in AFTER_TRAINING]
+    return first + [(("train", {"architecture": name}), *rest) for rest in LATER for name in names]
 
 
 def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> tuple[Refusal | None, str]:

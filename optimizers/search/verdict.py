@@ -17,9 +17,11 @@ def recommend(candidates: Sequence[Candidate], certain: set[str]) -> tuple[Candi
     fitting = [row for row in candidates if row.fits]
     sure = [row for row in fitting if row.key in certain]
     if sure:
-        return min(sure, key=lambda row: (size(row), -(row.validation or 0))), "the smallest file whose loss stays inside the floor for certain"
+        best = min(sure, key=lambda row: (size(row), -(row.validation or 0)))
+        return best, "the smallest file whose loss stays inside the floor for certain"
     if fitting:
-        return max(fitting, key=lambda row: (row.validation or 0, -size(row))), "the best on validation of those that fit; the floor is not certain"
+        best = max(fitting, key=lambda row: (row.validation or 0, -size(row)))
+        return best, "the best on validation of those that fit; its floor is not certain"
     return None, ""
 
 
@@ -68,9 +70,7 @@ def smaller(baseline: Candidate, chosen: Candidate) -> str:
 
 
 def loss(chosen: Candidate) -> str:
-    """
-    "0.4 points lost", in tenths; what rounds to nothing is said so.
-    """
+    """"0.4 points lost", in tenths; what rounds to nothing is said so."""
     if chosen.change is None:
         return "nothing to compare it with"
     points = round(chosen.change.value, 1)
@@ -83,5 +83,6 @@ def nothing_fits(candidates: Sequence[Candidate]) -> str:
     rows = [row for row in candidates if row.broke]
     if not rows:
         return "Nothing was measured."
-    closest = min(rows, key=lambda row: (len(row.broke), max(breach.by / breach.allowed if breach.allowed else 1.0 for breach in row.broke)))
-    return f"Nothing fits. The closest breaks {closest.broke[0].sentence.replace(' by ', ' by ', 1)}."
+    closest = min(rows, key=lambda row: (len(row.broke), max(breach.by / (breach.allowed or breach.by) for breach in row.broke)))
+    more = len(closest.broke) - 1
+    return f"Nothing fits. The closest breaks {closest.broke[0].sentence}{f', and {more} more' if more else ''}."

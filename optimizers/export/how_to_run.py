@@ -1,0 +1,112 @@
+"""The page beside a model file that says how to run it: Python that works as it stands, preprocessing spelled out line by line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from optimizers.candidate import Candidate
+    from optimizers.measure.shipped import Shipped
+    from optimizers.models.preprocessing import Preprocessing
+
+PAGE = """# {title}
+
+{measured}
+
+    pip install {packages}
+
+```python
+{code}```
+
+{rows}
+"""
+
+
+def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str) -> str:
+    """Markdown. row_shape, row_dtype: of one raw row, as the dataset held it."""
+    how = shipped.network.preprocessing
+    raw = len(row_shape) == 3
+    return PAGE.format(
+        title=f"How to run: {candidate.title}", measured=measured(candidate),
+        packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
+        code=code(how, shipped, row_shape, row_dtype, names, task),
+        rows=("Rows are pictures of shape (n, channels, height, width), " + ("bytes from 0 to 255" if row_dtype == "uint8" else "floats")
+              if raw else f"Rows are {row_shape[0] if row_shape else 1} numbers each, float32") + ", as they were uploaded.")
+
+
+def measured(candidate: Candidate) -> str:
+    """One line of what this file reached."""
+    parts = []
+    for name, unit in (("top1", "top-1"), ("macro_f1", "macro F1"), ("r2", "R²")):
+        if found := candidate.measurements.get(name):
+            parts.append(f"{unit} {100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]" if name != "r2"
+                         else f"{unit} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
+    size = candidate.measurements["size_kib"]
+    return f"Measured on the test split: {', '.join(parts)}; {size.value:.1f} KiB."
+
+
+def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str) -> str:
+    lines = ["import numpy as np", "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
+    if task == "classification":
+        lines += [f"CLASSES = {list(names)!r}", ""]
+    lines += ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', "", "", "def prepare(x):",
+              *[f"    {line}" for line in steps(how, row_shape, row_dtype == "uint8")]]
+    lines += [f"    return np.ascontiguousarray(x, np.{'float16' if shipped.input.type == 'tensor(float16)' else 'float32'})", "", ""]
+    rows = "(1, " + ", ".join(str(extent) for extent in row_shape) + ")"
+    lines += ["def predict(x):",
+              f'    return session.run(["{shipped.output}"], {{"{shipped.input.name}": prepare(x)}})[0].reshape(len(x), -1)', "", "",
+              f"row = np.zeros({rows}, np.{row_dtype if row_dtype == 'uint8' else 'float32'})        # put your own rows here"]
+    answer = {"classification": "print(CLASSES[int(predict(row)[0].argmax())])", "regression": "print(float(predict(row)[0, 0]))"}[task]
+    if task == "classification" and shipped_width(shipped) == 1:
+        answer = "print(CLASSES[int(predict(row)[0, 0] > 0.5)])"
+    return "\n".join([*lines, answer]) + "\n"
+
+
+def steps(how: Preprocessing, row_shape: tuple[int, ...], byte: bool) -> list[str]:
+    """The same steps as Preprocessing.__call__, in numpy."""
+    lines = ["x = np.asarray(x)"]
+    picture = len(row_shape) == 3
+    if resizes(how, row_shape):
+        height, width = how.size or (0, 0)
+        kind = "NEAREST" if row_shape[0] == 1 else "BILINEAR"
+        lines.append(f"x = np.stack([np.stack([np.asarray(Image.fromarray(plane).resize(({width}, {height}), Image.Resampling.{kind})) "
+                     "for plane in row]) for row in x])")
+    channels = row_shape[0] if picture else 0
+    if picture and how.channels and how.channels != channels:
+        lines += channel_steps(channels, how.channels, byte)
+    lines += scale_steps(how, byte, picture)
+    if picture and how.layout == "nhwc":
+        lines.append("x = x.transpose(0, 2, 3, 1)")
+    if how.flatten:
+        lines.append("x = x.reshape(len(x), -1)")
+    return lines
+
+
+def channel_steps(have: int, wanted: int, byte: bool) -> list[str]:
+    if have == 3 and wanted == 1:
+        luma = 'x = np.einsum("nchw,c->nhw", x.astype(np.float32), np.array([0.299, 0.587, 0.114], np.float32))[:, None]'
+        return [luma, "x = np.rint(x).astype(np.uint8)"] if byte else [luma]
+    if have >= wanted:
+        return [f"x = x[:, :{wanted}]"]
+    return [f"x = np.concatenate([x, np.repeat(x[:, -1:], {wanted - have}, axis=1)], axis=1)"]
+
+
+def scale_steps(how: Preprocessing, byte: bool, picture: bool) -> list[str]:
+    if how.scale == "standard":
+        across = "(1, -1, 1, 1)" if picture else "(1, -1)"
+        return [f"x = x.astype(np.float32){' / 255' if byte else ''}",
+                f"x = (x - np.reshape({list(how.mean) or [0.0]!r}, {across})) / np.reshape({list(how.std) or [1.0]!r}, {across})"]
+    if how.scale == "-1-1":
+        return ["x = x.astype(np.float32) / 127.5 - 1" if byte else "x = 2 * x.astype(np.float32) - 1"]
+    return ["x = x.astype(np.float32) / 255" if byte and how.scale == "0-1" else "x = x.astype(np.float32)"]
+
+
+def resizes(how: Preprocessing, row_shape: tuple[int, ...]) -> bool:
+    return len(row_shape) == 3 and how.size is not None and tuple(row_shape[1:]) != tuple(how.size)
+
+
+def shipped_width(shipped: Shipped) -> int | None:
+    last = shipped.session.get_outputs()[0].shape[-1:]
+    return last[0] if last and isinstance(last[0], int) else None

@@ -1,0 +1,254 @@
+"""The one loop: measure the baseline, follow each recipe, keep what was found at once, and choose at the end by validation."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from optimizers import events
+from optimizers.candidate import Candidate, Outcome
+from optimizers.errors import OptimizerError, Stopped
+from optimizers.measure.yardstick import Figures, Yardstick, shipped
+from optimizers.recipe import Recipe
+from optimizers.search import estimate, planner, verdict
+from optimizers.search.plan_board import Board
+
+if TYPE_CHECKING:
+    from optimizers.context import Context
+    from optimizers.data.dataset import Dataset
+    from optimizers.models.network import Network
+    from optimizers.task import Task
+
+LEAST_LEFT = 0.5        # share of the expected seconds that must be left for a recipe to begin
+
+
+def run(task: Task, folder: Path, ctx: Context) -> events.Done:
+    """Do a fit task. Every kept candidate is emitted as soon as it is measured; a stop or the deadline ends with what there is.
+
+    Raises OptimizerError when not even the baseline could be measured.
+    """
+    return Run(task, folder, ctx).go()
+
+
+class Run:
+    def __init__(self, task: Task, folder: Path, ctx: Context) -> None:
+        self.task, self.folder, self.ctx = task, folder, ctx
+        ctx.device, ctx.metric = task.device, task.goal.metric
+        self.networks: dict[str, tuple[Network, tuple[Outcome, ...]]] = {}      # recipe prefix -> what came of it
+        self.kept: list[Candidate] = []
+        self.certain: set[str] = set()
+        self.failed: list[OptimizerError] = []
+
+    def go(self) -> events.Done:
+        try:
+            self.prepare()
+            self.baseline()
+            self.follow_all()
+        except Stopped:
+            self.ctx.log("Stopped as asked; what was found is kept.", "run", "warning")
+            self.board.skip_rest("Stopped before its turn.")
+        if not self.kept and self.failed:
+            raise self.failed[0]
+        return self.choose()
+
+    def prepare(self) -> None:
+        """Read the dataset, plan, and read the model."""
+        self.board = Board(self.ctx)
+        self.portfolio = self.plan()
+        original = self.key(Recipe((), self.task.seed)) if self.task.model is not None else None
+        self.board.lay(original, [(self.key(row.recipe), row) for row in self.portfolio])
+        self.data = load_data(self.task, self.folder, self.ctx)
+        self.yardstick = Yardstick(self.data, self.task.device, self.task.goal, self.task.seed)
+        self.recall()
+        self.model = load_network(self.task, self.folder, self.data, self.ctx) if self.task.model else None
+
+    def plan(self) -> tuple[planner.Planned, ...]:
+        """The given recipe, or the planner's portfolio."""
+        task = self.task
+        if task.recipe is not None:
+            recipe = Recipe.load({"seed": task.seed} | task.recipe)
+            seconds = estimate.seconds(recipe, task.model_card, task.dataset_card, set())
+            return (planner.Planned(recipe, seconds, None, "maybe", "It was asked for."),)
+        found = planner.plan(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.seed)
+        for row in found.left_out:
+            self.ctx.log(f"Not tried: {row.title}. {row.refusal.wrong}", "plan")
+        if not found.planned:
+            raise OptimizerError.of(found.left_out[0].refusal) if found.left_out else OptimizerError("There is nothing to try.")
+        return found.planned
+
+    def baseline(self) -> None:
+        """The uploaded network as it is; without one, the first that gets trained takes its place."""
+        if self.model is None:
+            return
+        recipe = Recipe((), self.task.seed)
+        with self.board.step(self.key(recipe), "baseline"):
+            self.ctx.report(0.1, "measuring the original")
+            self.keep(recipe, self.model, (), 0.0)
+
+    def follow_all(self) -> None:
+        for row in self.portfolio:
+            key = self.key(row.recipe)
+            if key in self.task.done:
+                self.board.set(key, "done", note="Kept by an earlier attempt.")
+                self.again(row.recipe)
+            elif self.late(row):
+                self.board.set(key, "skipped", note=f"It would take about {planner.spell(row.seconds)}, and time is up.")
+            else:
+                self.follow(row.recipe, key)
+
+    def again(self, recipe: Recipe) -> None:
+        """A resumed run without a model needs its first network measured again, or there is nothing to compare with."""
+        if self.yardstick.baseline is None:
+            network, steps = self.apply(recipe)
+            self.yardstick.measure(shipped(network))
+
+    def late(self, row: planner.Planned) -> bool:
+        left = self.ctx.remaining()
+        return self.task.recipe is None and left is not None and bool(self.kept) and left < max(3.0, LEAST_LEFT * row.seconds)
+
+    def follow(self, recipe: Recipe, key: str) -> None:
+        """One recipe to its candidate. What goes wrong is told, and the others go on."""
+        try:
+            with self.board.step(key, recipe.title()):
+                start = time.monotonic()
+                network, steps = self.apply(recipe)
+                self.ctx.report(0.92, "measuring the file that ships")
+                self.keep(recipe, network, steps, time.monotonic() - start)
+        except OptimizerError as error:
+            self.failed.append(error)
+            self.ctx.log(f"{recipe.title()}: {error}", "run", "error")
+        except Stopped:
+            raise
+        except Exception as error:
+            traceback.print_exc(file=sys.stderr)
+            self.failed.append(OptimizerError(f"{recipe.title()} broke down: {type(error).__name__}.", key, "The others were not affected.",
+                                              "technique-failed"))
+            self.ctx.log(f"{recipe.title()} broke down: {type(error).__name__}: {str(error)[:300]}", "run", "error")
+
+    def apply(self, recipe: Recipe) -> tuple[Network, tuple[Outcome, ...]]:
+        """The network after all steps, each prefix of the recipe worked out once in a run."""
+        network, steps, prefix = self.model, (), str(recipe.seed)
+        base, span = self.ctx.base, self.ctx.span
+        for number, technique in enumerate(recipe.steps):
+            prefix += json.dumps(technique.dump(), sort_keys=True)
+            if prefix in self.networks:
+                network, steps = self.networks[prefix]
+                continue
+            self.ctx.base, self.ctx.span = base + 0.9 * span * number / len(recipe.steps), 0.9 * span / len(recipe.steps)
+            self.ctx.report(0.0, technique.label())
+            start = time.monotonic()
+            network = technique.apply(network, self.data, self.ctx)
+            steps = (*steps, self.outcome(technique, network, time.monotonic() - start))
+            self.networks[prefix] = network, steps
+        self.ctx.base, self.ctx.span = base, span
+        return network, steps
+
+    def outcome(self, technique: Any, network: Network, seconds: float) -> Outcome:
+        """What one step cost and bought: size and validation quality of the file as it would ship now."""
+        file = shipped(network)
+        quality = self.yardstick.validation(file)
+        self.ctx.log(f"{technique.label()}: {100 * quality:.1f} on validation, {file.bytes / 1024:.1f} KiB, {seconds:.1f} s",
+                     technique.name)
+        return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality)
+
+    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], seconds: float) -> None:
+        """Measure, write, emit: from here on nothing can take this candidate away."""
+        from optimizers.export import bundle
+
+        file, first = shipped(network), self.yardstick.baseline is None
+        figures = self.yardstick.measure(file)
+        candidate = bundle.write(self.candidate(recipe, network, figures, steps, first), file, recipe, self.task, self.data, self.folder)
+        if candidate.key not in {row.key for row in self.kept}:
+            self.kept.append(candidate)
+            self.certain |= {candidate.key} if figures.certain else set()
+            self.remember()
+        if candidate.key not in self.task.done:
+            self.ctx.emit(events.Kept(candidate=candidate))
+        self.tell(candidate)
+
+    def candidate(self, recipe: Recipe, network: Network, figures: Figures, steps: tuple[Outcome, ...], first: bool) -> Candidate:
+        title = recipe.title() if recipe.steps else "baseline " + {"float": "fp32", "half": "fp16", "quantized": "int8"}[network.state]
+        start = Outcome(technique="baseline", title="baseline", seconds=0.0, quality=self.yardstick.scores["validation"],
+                        size_kib=self.yardstick.baseline.bytes / 1024)
+        return Candidate(
+            key=self.key(recipe), title=title[:200], recipe=recipe.dump(), baseline=first, measurements=figures.measurements,
+            change=figures.change, validation=figures.validation, fits=figures.fits, broke=figures.broke,
+            floor_held_on_test=figures.floor_held_on_test, steps=((start, *steps) if self.model is not None else steps),
+            classes=figures.classes, class_names=self.data.classes, confusion=figures.confusion, sensitivity=network.sensitivity,
+            notes=network.notes + figures.notes)
+
+    def tell(self, candidate: Candidate) -> None:
+        """The log's line on a candidate."""
+        change, size = candidate.change, candidate.measurements["size_kib"].value
+        moved = f", {change.value:+.1f} [{change.low:+.1f}, {change.high:+.1f}] points" if change else ""
+        broke = "fits" if candidate.fits else "breaks " + ", ".join(breach.sentence for breach in candidate.broke)
+        quality = 100 * candidate.measurements[self.task.goal.metric].value
+        self.ctx.log(f"{candidate.title}: {quality:.1f}{moved}, {size:.1f} KiB; {broke}", "measure")
+
+    def remember(self) -> None:
+        """So that a later attempt can choose among all."""
+        content = json.dumps({"certain": sorted(self.certain), "kept": [row.model_dump(mode="json") for row in self.kept]})
+        self.ctx.checkpoint("candidates", lambda path: path.write_text(content), count=len(self.kept))
+
+    def recall(self) -> None:
+        """Candidates that an earlier attempt kept, if its note came along."""
+        if self.task.done and (found := self.ctx.resume("candidates")):
+            table = json.loads(found[0].read_text())
+            self.kept = [row for row in map(Candidate.model_validate, table["kept"]) if row.key in self.task.done]
+            self.certain = set(table["certain"])
+
+    def key(self, recipe: Recipe) -> str:
+        """Short hash of the recipe and its inputs."""
+        device = self.task.device.model_dump_json() if self.task.device else ""
+        whole = json.dumps([recipe.dump()["steps"], recipe.seed, self.task.model_sha256, self.task.dataset_sha256, device], sort_keys=True)
+        return hashlib.sha256(whole.encode()).hexdigest()[:12]
+
+    def choose(self) -> events.Done:
+        """Among those that fit, by validation; the test split has no say."""
+        chosen, why = verdict.recommend(self.kept, self.certain)
+        baseline = next((row for row in self.kept if row.baseline), None)
+        front = verdict.frontier(self.kept)
+        summary: dict[str, Any] = {
+            "tried": len([row for row in self.kept if not row.baseline]), "fits": sum(row.fits for row in self.kept),
+            "failed": len(self.failed), "rule": why, "seconds": time.monotonic() - self.ctx.started}
+        if chosen is not None:
+            quality = chosen.measurements[self.task.goal.metric].value
+            summary |= {"title": chosen.title, "size_kib": verdict.size(chosen), "quality": quality}
+            if baseline is not None:
+                summary["times_smaller"] = verdict.size(baseline) / verdict.size(chosen)
+            if chosen.change is not None:
+                summary["change"] = chosen.change.model_dump()
+            if "speedup" in chosen.measurements:
+                summary["speedup"] = chosen.measurements["speedup"].value
+        done = events.Done(recommended=chosen.key if chosen else None, front=front, verdict=verdict.sentence(self.kept, chosen, baseline),
+                           summary=summary)
+        self.ctx.emit(done)
+        return done
+
+
+def load_data(task: Task, folder: Path, ctx: Context) -> Dataset:
+    from optimizers.data.load import load_dataset
+
+    if task.dataset is None:
+        raise OptimizerError("There is no dataset to measure quality on.", "dataset", "Name a labelled dataset.", "no-dataset")
+    work = ctx.scratch / "data"
+    work.mkdir(parents=True, exist_ok=True)
+    return load_dataset(folder / task.dataset, task.dataset_card, task.dataset_options, work)
+
+
+def load_network(task: Task, folder: Path, data: Dataset, ctx: Context) -> Network:
+    """The uploaded network, with its preprocessing given or found by validation quality."""
+    from optimizers.models.load import load_model
+    from optimizers.models.preprocessing import guess
+
+    network = load_model(folder / task.model, task.model_card, task.model_options)
+    if task.model_options.get("preprocessing"):
+        return network
+    found = guess(network, data, ctx)
+    ctx.log(f"Preprocessing: {', '.join(f'{name} {value}' for name, value in found.model_dump().items() if value)}", "load")
+    return network.with_(preprocessing=found)
