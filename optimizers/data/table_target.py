@@ -1,0 +1,86 @@
+"""Which column is the target, and whether its values are classes or amounts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from optimizers.cards import Problem
+from optimizers.data.source import info, warn
+from optimizers.data.table_columns import Column
+from optimizers.data.table_read import number_of
+from optimizers.errors import OptimizerError
+
+NAMES = ("target", "label", "class", "y", "species", "outcome", "category", "income", "quality", "diagnosis", "survived", "churn")
+MOST_CLASSES = 10_000
+FEW = 20                # whole numbers with at most so many values are classes
+
+
+def target_of(names: tuple[str, ...], options: Mapping[str, Any], where: str) -> tuple[int, tuple[Problem, ...]]:
+    """Place of the target: the one the user named, else one with a telling name, else the last.  Raises OptimizerError."""
+    wish = options.get("target")
+    if wish:
+        if wish not in names:
+            near = difflib.get_close_matches(str(wish), names, 1)
+            hint = f"Did you mean '{near[0]}'?" if near else f"The columns are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}."
+            raise OptimizerError(f"There is no column '{wish}'.", f"{where}, option target", hint, "no-such-column")
+        return names.index(wish), ()
+    lower = [name.strip().lower() for name in names]
+    told = next((lower.index(word) for word in NAMES if word in lower), None)
+    place = len(names) - 1 if told is None else told
+    why = "it is the last column" if told is None else "of its name"
+    return place, (info(f"'{names[place]}' is taken as the target, because {why}.", where, "Set the option target to choose another.",
+                        "target-guessed"),)
+
+
+def task_of(column: Column, options: Mapping[str, Any], where: str) -> tuple[Literal["classification", "regression"], tuple[Problem, ...]]:
+    """Text and few whole numbers are classes, other numbers are amounts.  Raises OptimizerError."""
+    place = f"{where}, column '{column.name}'"
+    if column.present and column.distinct == 1:
+        raise OptimizerError(f"Every row has the same target, '{next(iter(column.values))[:40]}'.", place,
+                             "Choose another target column, or upload rows with different targets.", "one-class")
+    if not column.present:
+        raise OptimizerError("The target column is empty.", place, "Choose another target column.", "empty-target")
+    numeric = column.texts == 0
+    wish = options.get("task")
+    if wish == "regression" and not numeric:
+        raise OptimizerError(f"The target holds text in {column.texts:,} of {column.rows:,} rows, so it cannot be an amount.",
+                             f"{place}, first at row {column.odd[0] if column.odd else 1:,}", "Choose classification.", "text-target")
+    few = column.whole and not column.many and column.distinct <= FEW
+    if wish == "regression" or (numeric and not few and wish != "classification"):
+        return "regression", (info(f"'{column.name}' is an amount, so this is regression.", place,
+                                   "Set the option task to classification if its values are classes.", "task"),)
+    if column.many or column.distinct > min(MOST_CLASSES, 0.5 * column.present):
+        raise OptimizerError(f"The target has {'more than 10,000' if column.many else f'{column.distinct:,}'} different values in "
+                             f"{column.present:,} rows; those are no classes.", place, "Choose another target column.", "too-many-classes")
+    return "classification", class_problems(column, place)
+
+
+def class_problems(column: Column, place: str) -> tuple[Problem, ...]:
+    found = []
+    bare = told_apart_by_dot(column.values)
+    if bare:
+        found.append(warn(f"The classes {bare} differ only by a dot at the end.", place,
+                          "They are kept apart; remove the dot if they mean the same.", "trailing-dot"))
+    few = [f"{name} ({count})" for name, count in column.values.items() if count < 20]
+    if few:
+        found.append(warn(f"{len(few)} of {column.distinct} classes have fewer than 20 rows: {', '.join(few[:10])}"
+                          f"{' …' if len(few) > 10 else ''}.", place, "Their quality cannot be judged; add rows.", "few-rows-in-class"))
+    return tuple(found)
+
+
+def told_apart_by_dot(values: Mapping[str, int]) -> str:
+    """The first pair of names that a closing dot tells apart, or nothing."""
+    return next((f"'{name}' and '{name}.'" for name in values if name + "." in values), "")
+
+
+def class_names(column: Column) -> tuple[str, ...]:
+    """In label order: numbers by value, words by the alphabet.
+
+    >>> c = Column("y"); c.take(["10", "9", "9"]); class_names(c)
+    ('9', '10')
+    """
+    if column.texts == 0:
+        return tuple(sorted(column.values, key=lambda cell: number_of(cell, column.comma) or 0.0))
+    return tuple(sorted(column.values))
