@@ -1,11 +1,15 @@
-"""Two lamps: healthz says this process answers, readyz says that what it needs does."""
+"""Two lamps: healthz says this process answers, readyz says that what it needs does. And the letter box of the browsers."""
 
+import structlog
 from django.core.cache import cache
 from django.db import connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST, require_safe
 
 from webapp.teams.gate import public
+
+log = structlog.get_logger()
 
 
 @require_safe
@@ -38,3 +42,12 @@ def _database() -> str:
 
 def _redis() -> str:
     return "ok" if cache.get_or_set("readyz", 1, 5) == 1 else "away"
+
+
+@csrf_exempt
+@require_POST
+@public
+def csp_report(request: HttpRequest) -> HttpResponse:
+    """A browser blocked something a page of ours asked for: that is a fault of ours, or somebody's injection. Goes to the log."""
+    log.warning("csp", report=request.read(4096).decode("utf-8", "replace"))
+    return HttpResponse(status=204)

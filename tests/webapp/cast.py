@@ -1,9 +1,11 @@
 """The cast: Alice owns the team, Bob edits, Vera looks on; Carol owns another team and is a stranger here."""
 
 import json
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.test import Client
 
 from jobs import store
@@ -12,9 +14,18 @@ from webapp.teams import members
 from webapp.teams.models import Membership, Role, Scope, Team, Token, User
 
 
+PASSWORD = "apples and pears"
+
+
+@cache
+def password() -> str:
+    """Hashed once: the hash is slow on purpose."""
+    return make_password(PASSWORD)
+
+
 def person(name: str, team: Team | None = None, role: str = Role.VIEWER) -> User:
     user = User(email=f"{name.lower()}@example.org", name=name)
-    user.set_unusable_password()
+    user.password = password()
     user.save()
     if team:
         Membership.objects.create(team=team, user=user, role=role)

@@ -15,4 +15,5 @@ urlpatterns = [
     path("inactive/", public(views.account_inactive), name="account_inactive"),
     path("reauthenticate/", signed_in(views.reauthenticate), name="account_reauthenticate"),
     path("password/change/", signed_in(views.password_change), name="account_change_password"),
+    path("password/set/", signed_in(views.password_set), name="account_set_password"),
 ]

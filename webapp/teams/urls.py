@@ -9,6 +9,7 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("csp-report", health.csp_report, name="csp-report"),
     path("join/<str:token>", views.join, name="join"),
     path("teams/new", views.new_team, name="team-new"),
     path("t/<slug:team>/team/", views.team_page, name="team"),
