@@ -62,6 +62,13 @@ def points(value: float | None) -> str:
 
 
 @register.filter
+def span(change: dict[str, Any]) -> str:
+    """The interval of a change (or its dump): "[−0.7, −0.1]"."""
+    low, high = (change["low"], change["high"]) if isinstance(change, dict) else (change.low, change.high)
+    return words.interval(low, high)
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     return words.duration(seconds)
 

@@ -1,0 +1,157 @@
+// The front: quality against one cost. Error bars, budget line, floor, the region that fits, the stair, the pick.
+
+import { chart, colour, font, minus, narrow } from "./colours.js";
+
+export function drawFront(box) {
+  const data = JSON.parse(document.getElementById(box.dataset.front).textContent);
+  box.data = data;
+  box.axis = data.axes.some((axis) => axis.key === box.axis) ? box.axis : data.axis;
+  if (!data.axis || !data.points.length) return;
+  const made = chart(box, (width) => option(box.data, box.axis, width, "live" in box.dataset));
+  made.off("click");
+  made.on("click", (event) => event.data?.key && box.dispatchEvent(new CustomEvent("pick", { detail: event.data.key, bubbles: true })));
+  note(box, data);
+}
+
+function note(box, data) {
+  const axis = data.axes.find((one) => one.key === box.axis);
+  const place = document.querySelector("[data-front-note]");
+  if (place) place.textContent = axis.modelled ? `${axis.label} is modelled for at least one candidate; the table says which.` : "";
+}
+
+const placed = (data, axis) => data.points.filter((point) => point.x[axis] > 0);
+
+function bounds(data, axis, points) {
+  const xs = points.map((point) => point.x[axis.key]);
+  if (axis.limit) xs.push(axis.limit);
+  const ys = points.flatMap((point) => [point.y, point.low ?? point.y, point.high ?? point.y]);
+  if (data.floor !== null) ys.push(data.floor);
+  const pad = Math.max((Math.max(...ys) - Math.min(...ys)) * 0.08, data.quality.unit ? 0.2 : 0.002);
+  return { left: Math.min(...xs) / 1.45, right: Math.max(...xs) * 1.45, low: Math.min(...ys) - pad, high: Math.min(Math.max(...ys) + pad, data.quality.unit ? 101 : 1.01) };
+}
+
+function ticks(left, right) {              // round numbers, about a factor of two apart
+  const found = [];
+  for (let power = Math.floor(Math.log10(left)); power <= Math.ceil(Math.log10(right)); power++)
+    for (const digit of [1, 2, 5]) {
+      const tick = digit * 10 ** power;
+      if (tick >= left && tick <= right) found.push(tick);
+    }
+  return found;
+}
+
+const figure = (value) => (value >= 1000 ? value.toLocaleString("en-GB", { maximumFractionDigits: 0 }) : String(Number(value.toPrecision(3))));
+
+function stair(data, axis, points, edge) {
+  const steps = axis.front.map((key) => points.find((point) => point.key === key)).filter(Boolean);
+  const line = [];
+  steps.forEach((point, n) => {
+    if (n) line.push([point.x[axis.key], steps[n - 1].y]);
+    line.push([point.x[axis.key], point.y]);
+  });
+  if (steps.length) line.push([edge, steps.at(-1).y]);
+  return line;
+}
+
+function look(point, picked, live) {
+  const pinned = point.key === picked;
+  const ring = { borderColor: colour("fruit", 0.45), borderWidth: 0 };
+  if (point.baseline) return { symbol: "diamond", size: 13, fill: colour("ink"), edge: colour("ink"), text: colour("ink2") };
+  if (point.pick) return { symbol: "circle", size: 16, fill: colour("fruit"), edge: colour("fruit"), text: colour("fruit-ink"), bold: true, ...ring, pinned };
+  if (point.fits) return { symbol: "circle", size: 11, fill: colour("leaf"), edge: colour("leaf"), text: colour("leaf-ink"), pinned };
+  return { symbol: "circle", size: 11, fill: colour("paper"), edge: colour(live && pinned ? "sky" : "line3"), text: colour("ink3"), pinned };
+}
+
+function option(data, key, width, live) {
+  const axis = data.axes.find((one) => one.key === key);
+  const points = placed(data, key);
+  const edge = bounds(data, axis, points);
+  const small = width < 480;
+  const label = { color: colour("ink3"), fontFamily: font(), fontSize: 12 };
+  const rule = { color: colour("bad"), type: [5, 4], width: 1.5 };
+  const ruleLabel = { ...label, color: colour("bad"), fontWeight: 600 };
+  const shown = axis.front.concat(data.points.filter((p) => p.pick || p.baseline || p.key === data.pick).map((p) => p.key));
+  const lines = [];
+  if (axis.limit) lines.push({ xAxis: axis.limit, name: "budget", label: { ...ruleLabel, formatter: `budget ${figure(axis.limit)}${narrow}${axis.unit}`, position: "end" }, lineStyle: rule });
+  if (data.floor !== null) lines.push({ yAxis: data.floor, label: { ...ruleLabel, formatter: `floor ${data.floor_text}`, position: "insideEndBottom" }, lineStyle: rule });
+  const area = [];
+  if (axis.limit || data.floor !== null)
+    area.push([{ xAxis: edge.left, yAxis: data.floor ?? edge.low }, { xAxis: axis.limit ?? edge.right, yAxis: edge.high }]);
+  return {
+    animation: false,
+    textStyle: { fontFamily: font() },
+    grid: { left: 46, right: 16, top: 44, bottom: 44 },
+    xAxis: {
+      type: "log", min: edge.left, max: edge.right, name: `${axis.title} (log scale)`, nameLocation: "middle", nameGap: 28, nameTextStyle: label,
+      axisLine: { lineStyle: { color: colour("line2") } }, axisTick: { show: false, customValues: ticks(edge.left, edge.right) }, splitLine: { show: false }, minorTick: { show: false },
+      axisLabel: { ...label, customValues: ticks(edge.left, edge.right), formatter: figure, hideOverlap: true },
+    },
+    yAxis: {
+      type: "value", min: edge.low, max: edge.high, name: data.quality.title, nameLocation: "end", nameGap: 26, nameTextStyle: { ...label, align: "left", padding: [0, 0, 0, -34] },
+      axisLabel: { ...label, showMinLabel: false, showMaxLabel: false, formatter: (value) => minus(Number(value.toFixed(3))) }, splitLine: { lineStyle: { color: colour("line") } },
+      splitNumber: small ? 4 : 5,
+    },
+    tooltip: {
+      renderMode: "richText", trigger: "item", backgroundColor: colour("paper"), borderColor: colour("line2"), textStyle: { color: colour("ink"), fontFamily: font(), fontSize: 12 },
+      formatter: ({ data: hit }) => (hit?.point ? tip(hit.point, data, axis) : ""),
+    },
+    series: [
+      { type: "line", data: stair(data, axis, points, edge.right), showSymbol: false, lineStyle: { color: colour("leaf"), width: 1.6 }, silent: true, z: 2,
+        markLine: { silent: true, symbol: "none", data: lines }, markArea: { silent: true, data: area, itemStyle: { color: colour("leaf-soft", 0.7) } } },
+      bars(points, axis, data),
+      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small)), labelLayout: { hideOverlap: true, moveOverlap: "shiftY" } },
+    ],
+  };
+}
+
+function bars(points, axis, data) {
+  return {
+    type: "custom", silent: true, z: 1,
+    data: points.filter((point) => point.low !== null).map((point) => [point.x[axis.key], point.low, point.high, point.pick ? 2 : point.baseline ? 3 : point.fits ? 1 : 0]),
+    renderItem(params, api) {
+      const [x, low] = api.coord([api.value(0), api.value(1)]);
+      const high = api.coord([api.value(0), api.value(2)])[1];
+      const stroke = [colour("line2"), colour("leaf"), colour("fruit"), colour("ink")][api.value(3)];
+      const line = (x1, y1, x2, y2) => ({ type: "line", shape: { x1, y1, x2, y2 }, style: { stroke, lineWidth: 1.4 } });
+      return { type: "group", children: [line(x, low, x, high), line(x - 4, low, x + 4, low), line(x - 4, high, x + 4, high)] };
+    },
+    encode: { x: 0, y: [1, 2] },
+  };
+}
+
+function dot(point, axis, data, label, shown, live, small) {
+  const style = look(point, data.pick, live);
+  const named = point.pick || (!small && shown.includes(point.key));
+  const right = point.x[axis.key] > (axis.limit ?? Infinity);
+  return {
+    value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
+    itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, shadowBlur: 0, ...(style.pinned ? { borderWidth: 3 } : {}) },
+    label: { show: named, formatter: point.title, position: right ? "top" : "left", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+      textBorderColor: colour("paper"), textBorderWidth: 3, width: 190, overflow: "truncate" },
+    cursor: "pointer",
+  };
+}
+
+function tip(point, data, axis) {
+  const places = data.quality.places;
+  const band = point.low === null ? "" : ` [${point.low.toFixed(places)}, ${point.high.toFixed(places)}]`;
+  const lines = [point.title, `${data.quality.label} ${point.y.toFixed(places)}${band}${data.quality.unit ? narrow + data.quality.unit : ""}`,
+    `${axis.label} ${figure(point.x[axis.key])}${narrow}${axis.unit}`];
+  if (point.broke) lines.push(`breaks ${point.broke}`);
+  return minus(lines.join("\n"));
+}
+
+export function showAxis(box, key) {
+  box.axis = key;
+  note(box, box.data);
+  box.redraw();
+}
+
+export function pin(box, key) {
+  box.data.pick = key;
+  box.redraw();
+}
+
+export const drawAll = () => document.querySelectorAll("[data-front]").forEach(drawFront);
+
+drawAll();

@@ -1,0 +1,31 @@
+// Small line charts of curves: one box, one subject.
+
+import { chart, colour, font, minus } from "./colours.js";
+
+const SERIES = ["series1", "series2", "series3", "series4", "series5"];
+const MARKS = ["circle", "rect", "triangle", "diamond", "none"];
+
+export function drawLines(box) {
+  const data = JSON.parse(document.getElementById(box.dataset.lines).textContent)[Number(box.dataset.index)];
+  if (data) chart(box, () => option(data));
+}
+
+function option(data) {
+  const label = { color: colour("ink3"), fontFamily: font(), fontSize: 12 };
+  return {
+    animation: false,
+    grid: { left: 46, right: 74, top: 10, bottom: 26 },
+    xAxis: { type: "value", min: "dataMin", max: "dataMax", minInterval: 1, axisLabel: label, axisLine: { lineStyle: { color: colour("line2") } }, axisTick: { show: false }, splitLine: { show: false } },
+    yAxis: { type: "value", scale: true, splitNumber: 4, axisLabel: { ...label, formatter: (value) => minus(Number(value.toPrecision(4))) }, splitLine: { lineStyle: { color: colour("line") } } },
+    tooltip: { renderMode: "richText", trigger: "axis", backgroundColor: colour("paper"), borderColor: colour("line2"), textStyle: { color: colour("ink"), fontFamily: font(), fontSize: 12 } },
+    series: data.series.map((line, n) => ({
+      type: "line", name: line.name, data: line.points, symbol: line.dash ? "none" : MARKS[n % MARKS.length], symbolSize: 5,
+      lineStyle: { color: colour(SERIES[line.dash ? 1 : n % 5]), width: 1.6, type: line.dash ? [5, 4] : "solid" }, itemStyle: { color: colour(SERIES[line.dash ? 1 : n % 5]) },
+      endLabel: { show: true, formatter: line.name, ...label, color: colour(SERIES[line.dash ? 1 : n % 5]) }, labelLayout: { moveOverlap: "shiftY" },
+    })),
+  };
+}
+
+export const drawAll = () => document.querySelectorAll("[data-lines]").forEach(drawLines);
+
+drawAll();

@@ -1,0 +1,340 @@
+"""A team with everything in it, made directly in the database: for page tests and screenshots. All figures are invented.
+
+    garden = plant()            # needs the database; returns a Garden
+    garden.alice, garden.team, garden.done, garden.running, garden.failed, garden.queued ...
+"""
+
+import hashlib
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from jobs import store
+from jobs.models import Artifact, Asset, Attempt, Event, Job, Worker
+from jobs.models import Candidate as CandidateRow
+from optimizers.candidate import Candidate, ClassRow, File, Outcome, Sensitivity
+from optimizers.cards import DatasetCard, Layer, ModelCard, Problem, Tensor
+from optimizers.device import Device, catalogue
+from optimizers.events import Curve, Done, Failed, Log, Step
+from optimizers.errors import Refusal
+from optimizers.goal import Breach, Goal, Limits
+from optimizers.measurement import Change, Measurement
+from webapp.teams.models import Membership, Role, Team, User
+
+PASSWORD = "espaliered-pears"
+CLASSES = ("T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
+GOAL = Goal(metric="top1", max_drop=0.01, limits=Limits(flash_kib=64, ram_kib=48, latency_ms=40, energy_mj=12))
+# title, top-1 %, change, low, high, size KiB, ram KiB, latency ms, validation
+FOUND = (
+    ("baseline", 91.1, None, None, None, 312.0, 201.3, 148.0, 0.9152),
+    ("int8", 91.1, 0.0, -0.2, 0.2, 95.0, 50.3, 71.2, 0.9148),
+    ("prune 50 % + fine-tune + int8", 90.7, -0.4, -0.7, -0.1, 38.2, 26.1, 30.2, 0.9110),
+    ("int8, 2 layers in float", 90.5, -0.6, -0.9, -0.3, 57.3, 50.3, 69.0, 0.9095),
+    ("prune 30 % + fine-tune + int8", 91.0, -0.1, -0.4, 0.1, 61.8, 41.2, 46.9, 0.9141),
+    ("prune 40 % + fine-tune + int8", 90.9, -0.2, -0.5, 0.1, 47.6, 31.9, 36.9, 0.9128),
+    ("prune 60 % + fine-tune + int8", 90.3, -0.8, -1.2, -0.5, 28.9, 20.4, 22.1, 0.9071),
+    ("prune 70 % + fine-tune + int8", 88.9, -2.2, -2.7, -1.7, 21.0, 14.8, 14.9, 0.8920),
+    ("fp16", 91.1, 0.0, -0.1, 0.1, 158.0, 201.3, 148.0, 0.9152),
+)
+
+
+@dataclass
+class Garden:
+    team: Team
+    alice: User         # owner
+    bob: User           # viewer
+    carol: User         # a stranger, with a team of her own
+    empty: Team         # Carol's, with nothing in it
+    model: Asset
+    dataset: Asset
+    refused: Asset
+    done: Job
+    running: Job
+    queued: Job
+    failed: Job
+    broken: Job         # failed, and it is our fault
+    stopped: Job
+    barren: Job         # succeeded, and nothing fits
+
+
+def plant() -> Garden:
+    alice, bob, carol = (person(name) for name in ("Alice Moreau", "Bob Achebe", "Carol Lindqvist"))
+    team = Team.objects.create(name="Orchard Sensing", slug="orchard-sensing")
+    empty = Team.objects.create(name="Walled Garden", slug="walled-garden")
+    Membership.objects.create(team=team, user=alice, role=Role.OWNER)
+    Membership.objects.create(team=team, user=bob, role=Role.VIEWER)
+    Membership.objects.create(team=empty, user=carol, role=Role.OWNER)
+    model = asset(team, alice, "garments-resnet8", "garments-resnet8.onnx", Asset.Kind.MODEL, model_card())
+    dataset = asset(team, alice, "Fashion-MNIST", "fashion.npz", Asset.Kind.DATASET, dataset_card())
+    refused = asset(team, alice, "classifier", "classifier.pkl", Asset.Kind.MODEL, None, Refusal(
+        wrong="A pickle is code, and opening it would run it.", where="classifier.pkl",
+        mend="Export the model as ONNX, or save its weights as safetensors.", code="pickle"))
+    make = Maker(team, alice, model, dataset)
+    garden = Garden(team, alice, bob, carol, empty, model, dataset, refused, done=make.done(), running=make.running(), queued=make.queued(),
+                    failed=make.failed(), broken=make.broken(), stopped=make.stopped(), barren=make.barren())
+    Worker.objects.create(name="oak-2", capabilities=["cpu"], cage="bwrap", cores=2, memory_bytes=4 * 1024**3, busy_with=garden.running)
+    return garden
+
+
+def person(name: str) -> User:
+    return User.objects.create_user(f"{name.split()[0].lower()}@example.org", PASSWORD, name=name)
+
+
+def asset(team: Team, user: User, name: str, filename: str, kind: str, card: Any, refusal: Refusal | None = None) -> Asset:
+    state = Asset.State.READY if card else Asset.State.REJECTED
+    return Asset.objects.create(
+        team=team, kind=kind, name=name, filename=filename, blob=store.put([filename.encode() * 700]), state=state, created_by=user,
+        card=card.model_dump(mode="json") if card else None, refusal=refusal.model_dump(mode="json") if refusal else None)
+
+
+def model_card() -> ModelCard:
+    layers = tuple(Layer(name=f"b{n}.conv{m}", operator="Conv", input_shape=(16 * n, 14, 14), output_shape=(16 * n, 14, 14),
+                         parameters=2304 * n, macs=1_800_000 * n) for n in (1, 2, 3) for m in (1, 2))
+    return ModelCard(kind="onnx", family="network", title="ONNX network, opset 17", task="classification",
+                     inputs=(Tensor(name="image", dtype="float32", shape=(None, 1, 28, 28)),),
+                     outputs=(Tensor(name="scores", dtype="float32", shape=(None, 10)),), classes=10, parameters=78_042, macs=12_500_000,
+                     activation_bytes=201_300, opset=17, operators={"Conv": 9, "Relu": 7, "Add": 3, "Gemm": 1, "GlobalAveragePool": 1},
+                     layers=layers, problems=(Problem(severity="info", wrong="Batch norm is folded into its convolutions.", code="folded"),))
+
+
+def dataset_card() -> DatasetCard:
+    return DatasetCard(kind="array", title="Pictures as an array, 70,000 rows", rows=70_000,
+                       splits={"train": 51_000, "validation": 9_000, "test": 10_000}, classes=CLASSES, class_counts=(7_000,) * 10,
+                       split_how="declared train and test; validation is 15 % of train, by content hash", row_shape=(1, 28, 28))
+
+
+def device() -> Device:
+    return catalogue()["stm32h743"]
+
+
+@dataclass
+class Maker:
+    """Jobs of one team, one method for each way a job can stand."""
+
+    team: Team
+    user: User
+    model: Asset
+    dataset: Asset
+    number: int = 208
+
+    def job(self, state: str, minutes_ago: float, took: float = 27, title: str = "garments-resnet8 for STM32H743ZI", goal: Goal = GOAL,
+            **fields: Any) -> Job:
+        self.number += 1
+        started = timezone.now() - timedelta(minutes=minutes_ago)
+        ended = started + timedelta(minutes=took) if state in Job.FINAL else None
+        job = Job.objects.create(
+            team=self.team, number=self.number, kind=Job.Kind.FIT, title=title, state=state, model=self.model, dataset=self.dataset,
+            device=device().model_dump(mode="json"), goal=goal.model_dump(mode="json"), budget={"minutes": 30.0, "candidates": None},
+            seed=7, created_by=self.user, started_at=started if state != Job.State.QUEUED else None, finished_at=ended, **fields)
+        Job.objects.filter(pk=job.pk).update(created_at=started)
+        if state != Job.State.QUEUED:
+            Attempt.objects.create(job=job, number=1, worker="oak-2", cage="bwrap", started_at=started, ended_at=ended, peak_bytes=1_400_000_000,
+                                   outcome=state if ended else "", versions={"torch": "2.13.0", "onnxruntime": "1.32.0"})
+        job.refresh_from_db()
+        return job
+
+    def done(self) -> Job:
+        keys = {title: key_of(title) for title, *_ in FOUND}
+        best = keys["prune 50 % + fine-tune + int8"]
+        job = self.job(Job.State.SUCCEEDED, 60, result=Done(
+            recommended=best, front=tuple(keys.values())[:4], verdict="It fits. 8.2 times smaller, 0.4 points lost.").model_dump(mode="json"),
+            plan=plan(done=9), progress=1.0)
+        keep(job, FOUND)
+        curves(job, best)
+        talk(job)
+        return job
+
+    def running(self) -> Job:
+        job = self.job(Job.State.RUNNING, 14, plan=plan(done=5), progress=0.58, step="fit-40", eta_seconds=660,
+                       note="Fine-tuning after pruning 40 %, epoch 7 of 12")
+        keep(job, (*FOUND[:3], FOUND[3], FOUND[4]))
+        curves(job, key_of("prune 40 % + fine-tune + int8"))
+        talk(job)
+        return job
+
+    def queued(self) -> Job:
+        return self.job(Job.State.QUEUED, 1, title="garments-resnet8 for ESP32-S3")
+
+    def failed(self) -> Job:
+        error = Failed(stage="int8", node="/up/Resize_1", refusal=Refusal(
+            wrong='Resize with mode "cubic" has no integer form.', where="/up/Resize_1",
+            mend='Use mode "nearest", or choose a device with float.', code="no-integer-form"))
+        steps = plan(done=3)
+        steps[3] |= {"state": "failed", "seconds": 0.4}
+        job = self.job(Job.State.FAILED, 200, took=8, title="sharpen-unet for STM32H743ZI", error=error.model_dump(mode="json"), plan=steps)
+        keep(job, FOUND[:3])
+        talk(job)
+        say(job, "error", "int8", 'Resize with mode "cubic" has no integer form. [/up/Resize_1]')
+        return job
+
+    def broken(self) -> Job:
+        error = Failed(stage="measure", fault="ours", refusal=Refusal(wrong="Something broke on our side.", where="7F3A-21B0", code="ours"))
+        return self.job(Job.State.FAILED, 300, took=1, error=error.model_dump(mode="json"), plan=plan(done=1))
+
+    def stopped(self) -> Job:
+        job = self.job(Job.State.CANCELLED, 500, took=3, plan=plan(done=2))
+        keep(job, FOUND[:2])
+        return job
+
+    def barren(self) -> Job:
+        goal = GOAL.model_copy(update={"limits": Limits(ram_kib=12)})
+        job = self.job(Job.State.SUCCEEDED, 900, took=12, goal=goal, result=Done(verdict="").model_dump(mode="json"), plan=plan(done=9))
+        keep(job, FOUND, goal)
+        return job
+
+
+def key_of(title: str) -> str:
+    return hashlib.sha256(title.encode()).hexdigest()[:12]
+
+
+def plan(done: int) -> list[dict[str, Any]]:
+    titles = ["Inspect and baseline", *(title for title, *_ in FOUND[1:]), "Measure the front again"]
+    seconds = [38, 41, 287, 182, 271, 210, 420, 180, 120, 60]
+    steps = []
+    for n, (title, expected) in enumerate(zip(titles, seconds, strict=True)):
+        state = "done" if n < done else "running" if n == done else "waiting"
+        note = "91.1 % on the test split" if n == 0 else "fine-tune, epoch 7 of 12" if state == "running" else ""
+        steps.append(Step(key=f"s{n}", title=title, state=state, expected_seconds=expected, seconds=expected * 1.07 if n < done else None,
+                          note=note).model_dump(mode="json"))
+    return steps
+
+
+def keep(job: Job, rows: tuple, goal: Goal = GOAL) -> None:
+    for row in rows:
+        candidate = make_candidate(row, goal)
+        stored = CandidateRow.objects.create(
+            job=job, key=candidate.key, title=candidate.title, baseline=candidate.baseline, fits=candidate.fits,
+            quality=candidate.measurements["top1"].value, size_kib=candidate.measurements["size_kib"].value,
+            data=candidate.model_dump(mode="json"))
+        for file in candidate.files:
+            Artifact.objects.create(job=job, candidate=stored, role=file.role, name=file.name, media_type=file.media_type,
+                                    blob=store.put([f"{candidate.title} {file.name} ".encode() * (file.bytes // 40 + 1)]))
+
+
+def make_candidate(row: tuple, goal: Goal) -> Candidate:
+    title, top1, change, low, high, size, ram, latency, validation = row
+    baseline = change is None
+    m = measurements(top1 / 100, size, ram, latency)
+    broke = tuple(breaches(m, goal))
+    return Candidate(
+        key=key_of(title), title=title, baseline=baseline, recipe={"espalier": "0.1.0", "seed": 7, "steps": recipe_steps(title)},
+        measurements=m, validation=validation, fits=not broke and (baseline or change >= -1.0), broke=broke,
+        change=None if baseline else Change(value=change, low=low, high=high, n=10_000, how="paired bootstrap over the test rows",
+                                            verdict="worse" if high < 0 else "better" if low > 0 else "not distinguishable"),
+        floor_held_on_test=None if baseline else change >= -1.0, steps=() if baseline else outcomes(title, size, validation),
+        class_names=CLASSES, confusion=confusion(top1), classes=() if baseline else class_rows(change),
+        sensitivity=sensitivities() if "int8" in title else (), files=files(size),
+        notes=() if baseline else ("9 of 9 convolutions run in int8.",) if "int8" in title else ("Stored in half, computed in float here.",))
+
+
+def measurements(top1: float, size: float, ram: float, latency: float) -> dict[str, Measurement]:
+    here = "ONNX Runtime 1.32.0 on this server, 1 thread, batch 1, median of 200, interleaved with the baseline"
+    return {
+        "top1": Measurement(value=top1, unit="fraction", origin="measured", low=top1 - 0.006, high=top1 + 0.006, n=10_000, how="test split"),
+        "macro_f1": Measurement(value=top1 - 0.001, unit="fraction", origin="measured", low=top1 - 0.007, high=top1 + 0.005, n=10_000,
+                                how="test split"),
+        "size_kib": Measurement(value=size, unit="KiB", origin="measured", how="bytes of the file / 1024"),
+        "flash_kib": Measurement(value=size + 2.1, unit="KiB", origin="modelled", how="weights and 2.1 KiB of code"),
+        "ram_kib": Measurement(value=ram, unit="KiB", origin="modelled", how="peak of live activations and a 4 KiB stack"),
+        "device_latency_ms": Measurement(value=latency, unit="ms", origin="modelled", low=latency * 0.88, high=latency * 1.12,
+                                         how="MACs / (MACs per cycle x clock); off by 12 % on published results"),
+        "latency_ms": Measurement(value=latency / 330, unit="ms", origin="measured", low=latency / 340, high=latency / 320, n=200, how=here),
+        "speedup": Measurement(value=148 / latency, unit="times", origin="measured", how=here),
+        "energy_mj": Measurement(value=latency * 0.28, unit="mJ", origin="modelled", how="latency x 280 mW"),
+        "macs": Measurement(value=12.5e6 * size / 312, unit="MACs", origin="measured", how="counted from the graph"),
+    }
+
+
+def breaches(m: dict[str, Measurement], goal: Goal) -> list[Breach]:
+    found = []
+    for limit, key, unit, word in (("flash_kib", "flash_kib", "KiB", "flash"), ("ram_kib", "ram_kib", "KiB", "RAM"),
+                                   ("latency_ms", "device_latency_ms", "ms", "latency"), ("energy_mj", "energy_mj", "mJ", "energy")):
+        allowed = getattr(goal.limits, limit)
+        if allowed is not None and (over := m[key].value - allowed) > 0:
+            found.append(Breach(limit=limit, value=m[key].value, allowed=allowed, by=over, unit=unit, sentence=f"{word} by {over:.3g} {unit}"))
+    return found
+
+
+def recipe_steps(title: str) -> list[dict[str, Any]]:
+    steps = []
+    if "prune" in title:
+        steps.append({"technique": "prune-channels", "params": {"share": int(title.split()[1]) / 100}, "version": 1})
+        steps.append({"technique": "fine-tune", "params": {"epochs": 12}, "version": 1})
+    if "int8" in title:
+        steps.append({"technique": "quantize-static", "params": {"per_channel": True}, "version": 1})
+    return steps
+
+
+def outcomes(title: str, size: float, validation: float) -> tuple[Outcome, ...]:
+    if "prune" not in title:
+        return (Outcome(technique="quantize-static", title=title, seconds=11, size_kib=size, quality=validation),)
+    float_size = size * 3.15
+    return (Outcome(technique="prune-channels", title=title.split(" +")[0], seconds=2, size_kib=float_size, quality=validation - 0.045),
+            Outcome(technique="fine-tune", title="fine-tune", seconds=250, size_kib=float_size, quality=validation + 0.001),
+            Outcome(technique="quantize-static", title="int8", seconds=11, size_kib=size, quality=validation))
+
+
+def class_rows(change: float) -> tuple[ClassRow, ...]:
+    before = (86.9, 98.4, 87.4, 92.3, 86.5, 97.9, 69.7, 97.1, 98.2, 96.6)
+    moved = (-0.2, 0.1, -0.6, -0.3, -0.8, 0.0, -1.6, -0.2, -0.1, -0.1)
+    scale = abs(change) / 0.4 if change else 0.2
+    rows = []
+    for name, was, by in zip(CLASSES, before, moved, strict=True):
+        by, half = by * scale, 0.4 + abs(by) * 0.38
+        rows.append(ClassRow(name=name, n=1000, before=was / 100, after=(was + by) / 100, low=by - half, high=by + half))
+    return tuple(rows)
+
+
+def confusion(top1: float) -> tuple[tuple[int, ...], ...]:
+    dice = random.Random(5)
+    rows = []
+    for i in range(10):
+        row = [dice.randint(0, 12) for _ in range(10)]
+        wrong = int((100 - top1) * 10 * (2.5 if i == 6 else 0.8))
+        row = [count * wrong // max(1, sum(row)) for count in row]
+        row[i] = 1000 - sum(row) + row[i]
+        rows.append(tuple(row))
+    return tuple(rows)
+
+
+def sensitivities() -> tuple[Sensitivity, ...]:
+    losses = {"conv1": (0.1, 2.9, 1.9), "b1.conv1": (0.0, 0.4, 0.4), "b1.conv2": (0.0, 0.3, 0.3), "b2.conv1": (0.0, 0.3, 0.2),
+              "b2.skip": (0.0, 0.5, 0.7), "b3.conv1": (-0.1, 0.2, 0.1), "fc": (0.0, 0.6, None)}
+    return tuple(Sensitivity(layer=layer, operator="Conv", treatment=treatment, loss=loss, kept_float=layer == "conv1" and treatment == "int4",
+                             why="costs most" if layer == "conv1" and treatment == "int4" else "")
+                 for layer, row in losses.items() for treatment, loss in zip(("int8", "int4", "prune 50 %"), row, strict=True)
+                 if loss is not None)
+
+
+def files(size: float) -> tuple[File, ...]:
+    def file(role: str, name: str, count: int, kind: str) -> File:
+        return File(role=role, name=name, path=f"c/{name}", bytes=count, sha256=hashlib.sha256(name.encode()).hexdigest(), media_type=kind)
+
+    return (file("model", "model.onnx", int(size * 1024), "application/octet-stream"), file("recipe", "recipe.yaml", 1200, "text/yaml"),
+            file("report", "report.json", 48_000, "application/json"), file("readme", "README.md", 2100, "text/markdown"))
+
+
+def curves(job: Job, key: str) -> None:
+    for epoch in range(1, 8):
+        fall = 0.45 * 0.78**epoch
+        for name, y in (("train loss", 0.15 + fall * 1.15), ("validation loss", 0.24 + fall), ("validation top1", 0.918 - fall * 0.12)):
+            say_event(job, Curve(candidate=key, name=name, x=epoch, y=round(y, 4)))
+
+
+def talk(job: Job) -> None:
+    say(job, "info", "measure", "candidate 5 of 14: prune 30 % + int8, 61.8 KiB flash, top-1 91.0 %")
+    say(job, "info", "plan", "next: prune 40 % + int8, because 30 % misses latency by 17 %")
+    say(job, "info", "prune", "removed 78 of 192 channels (conv1 kept whole: sensitivity 1.9 points at 50 %)")
+    say(job, "warning", "prune", "b2.skip keeps 20 of 32 channels: fewer would break the Add at b2.add")
+    say(job, "info", "fine-tune", "epoch 6: train loss 0.214, validation loss 0.268, validation top-1 91.6 %")
+
+
+def say(job: Job, level: str, topic: str, text: str) -> None:
+    say_event(job, Log(level=level, topic=topic, text=text))
+
+
+def say_event(job: Job, event: Any) -> None:
+    Event.objects.create(job=job, type=event.type, data=event.model_copy(update={"at": timezone.now().timestamp()}).model_dump(mode="json"))

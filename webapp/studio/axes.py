@@ -1,0 +1,109 @@
+"""The quality that was asked for and the costs it is drawn against: names, units, scales."""
+
+from dataclasses import dataclass
+
+from optimizers.candidate import Candidate
+from optimizers.goal import LIMITS, Goal
+from webapp.studio import words
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How the metric of a goal is written: in percent, or as it is for R²."""
+
+    name: str
+
+    @property
+    def label(self) -> str:
+        return words.METRIC[self.name]
+
+    @property
+    def unit(self) -> str:
+        return "" if self.name == "r2" else "%"
+
+    @property
+    def scale(self) -> float:
+        return 1.0 if self.name == "r2" else 100.0
+
+    @property
+    def places(self) -> int:
+        return 3 if self.name == "r2" else 1
+
+    @property
+    def title(self) -> str:
+        """For an axis or a table header: "top-1, %"."""
+        return f"{self.label}, {self.unit}" if self.unit else self.label
+
+    def text(self, value: float | None) -> str:
+        """A value in [0, 1] without its unit."""
+        return "–" if value is None else words.fixed(value * self.scale, self.places)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One cost. key: name of the measurement; limit: the line of the budget it is held against, if there is one."""
+
+    key: str
+    label: str
+    unit: str
+    limit: str = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.label.lower() if self.label != 'RAM' and self.label != 'MACs' else self.label}, {self.unit}"
+
+
+AXES = (
+    Axis("flash_kib", "Flash", "KiB", "flash_kib"),
+    Axis("ram_kib", "RAM", "KiB", "ram_kib"),
+    Axis("size_kib", "File size", "KiB", "size_kib"),
+    Axis("device_latency_ms", "Latency", "ms", "latency_ms"),
+    Axis("latency_ms", "Latency here", "ms"),
+    Axis("energy_mj", "Energy", "mJ", "energy_mj"),
+    Axis("macs", "MACs", "M"),
+)
+BY_KEY = {axis.key: axis for axis in AXES}
+
+
+def value(candidate: Candidate, key: str) -> float | None:
+    """A measurement in the unit of its axis (MACs in millions), or None where it was not measured."""
+    found = candidate.measurements.get(key)
+    return None if found is None else found.value / 1e6 if key == "macs" else found.value
+
+
+def usable(candidates: list[Candidate]) -> list[Axis]:
+    """The axes that at least two candidates can be placed on; latency here only where it is not the device's own."""
+    def known(key: str) -> list[float]:
+        return [v for c in candidates if (v := value(c, key)) is not None and v > 0]
+
+    found = [axis for axis in AXES if len(known(axis.key)) >= 2]
+    keys = {axis.key for axis in found}
+    if {"latency_ms", "device_latency_ms"} <= keys and known("latency_ms") == known("device_latency_ms"):
+        found = [axis for axis in found if axis.key != "latency_ms"]
+    return found
+
+
+def first_axis(goal: Goal, axes: list[Axis]) -> Axis | None:
+    """The first axis with a limit; the file size without one."""
+    limited = [axis for axis in axes if axis.limit and getattr(goal.limits, axis.limit) is not None]
+    return next(iter(limited), None) or next((axis for axis in axes if axis.key == "size_kib"), None) or next(iter(axes), None)
+
+
+def quality_of(candidate: Candidate, metric: str) -> float | None:
+    found = candidate.measurements.get(metric)
+    return None if found is None else found.value
+
+
+def floor_of(goal: Goal, baseline: Candidate | None) -> float | None:
+    """The lowest quality that is allowed on the test split, as a fraction: the stricter of the absolute floor and the largest drop."""
+    start = quality_of(baseline, goal.metric) if baseline else None
+    floors = [goal.floor] if goal.floor is not None else []
+    if goal.max_drop is not None and start is not None:
+        floors.append(start - goal.max_drop)
+    return max(floors, default=None)
+
+
+def limit_axis(limit: str) -> Axis:
+    """The axis of one line of the budget."""
+    key, unit, label = LIMITS[limit]
+    return BY_KEY.get(key) or Axis(key, label, unit, limit)

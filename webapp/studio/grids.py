@@ -1,0 +1,149 @@
+"""Grids and rows that explain a candidate: sensitivity by layer, recall by class, change of the confusion matrix."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from optimizers.candidate import Candidate, ClassRow
+from webapp.studio import words
+
+WIDEST = 20         # classes in a confusion grid; more are too small to read
+
+
+@dataclass(frozen=True)
+class Cell:
+    text: str
+    tone: str = ""              # a CSS class: loss-1 ... loss-5, gain-1 ... gain-5, none
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class ClassStrip:
+    """One class: places along the axis are shares in [0, 1]."""
+
+    name: str
+    n: int
+    before: str
+    after: str
+    change: float
+    low: float
+    mid: float
+    high: float
+    verdict: str
+
+
+@dataclass(frozen=True)
+class ClassChart:
+    rows: tuple[ClassStrip, ...]
+    ticks: tuple[tuple[float, str], ...]
+    zero: float
+    note: str = ""
+
+
+def tone(value: float, most: float) -> str:
+    """A step of the colour scale: losses are positive.
+
+    >>> tone(2.9, 6.8), tone(-1, 6.8), tone(0.04, 6.8)
+    ('loss-3', 'gain-1', '')
+    """
+    if abs(value) < 0.05 or not most:
+        return ""
+    level = min(5, 1 + int(abs(value) / most * 5 - 1e-9))
+    return f"{'loss' if value > 0 else 'gain'}-{level}"
+
+
+def sensitivity(c: Candidate) -> Grid | None:
+    """Rows: layers; columns: treatments. Points of the metric lost on validation when only this layer is changed."""
+    if not c.sensitivity:
+        return None
+    treatments = tuple(dict.fromkeys(s.treatment for s in c.sensitivity))
+    layers = tuple(dict.fromkeys(s.layer for s in c.sensitivity))
+    by_place = {(s.layer, s.treatment): s for s in c.sensitivity}
+    most = max(abs(s.loss) for s in c.sensitivity)
+    rows = []
+    for layer in layers:
+        cells = []
+        for treatment in treatments:
+            s = by_place.get((layer, treatment))
+            if s is None:
+                cells.append(Cell("", "none", "does not apply"))
+            else:
+                kept = " kept" if s.kept_float else ""
+                cells.append(Cell(words.fixed(s.loss), tone(s.loss, most) + kept, s.why or f"{s.operator}, {treatment}"))
+        rows.append((layer, tuple(cells)))
+    return Grid(treatments, tuple(rows), kept_note(c))
+
+
+def kept_note(c: Candidate) -> str:
+    kept = list(dict.fromkeys(s.layer for s in c.sensitivity if s.kept_float))
+    if not kept:
+        return "No layer was left in float."
+    return f"Left in float on purpose: {', '.join(kept[:6])}{f' and {len(kept) - 6} more' if len(kept) > 6 else ''}."
+
+
+def confusion_change(c: Candidate, baseline: Candidate | None) -> Grid | None:
+    """Candidate minus baseline, rows counted by true class. On the diagonal fewer is worse; off it more is worse."""
+    if not c.confusion or baseline is None or not baseline.confusion or c.baseline or len(c.confusion) != len(baseline.confusion):
+        return None
+    change = [[a - b for a, b in zip(after, before, strict=True)] for after, before in zip(c.confusion, baseline.confusion, strict=True)]
+    names = c.class_names or tuple(str(n) for n in range(len(change)))
+    shown = busiest(change) if len(change) > WIDEST else list(range(len(change)))
+    most = max((abs(change[i][j]) for i in shown for j in shown), default=0)
+    rows = []
+    for i in shown:
+        cells = [Cell(words.signed(str(abs(v)), v, plus=True) if (v := change[i][j]) else "·",
+                      tone(-v if i == j else v, most) + (" is-diagonal" if i == j else ""),
+                      f"{names[i]} called {names[j]}: {baseline.confusion[i][j]} before, {c.confusion[i][j]} after") for j in shown]
+        rows.append((names[i], tuple(cells)))
+    note = f"The {WIDEST} classes that changed most, of {len(change)}." if len(change) > WIDEST else ""
+    return Grid(tuple(names[j] for j in shown), tuple(rows), note)
+
+
+def busiest(change: list[list[int]]) -> list[int]:
+    moved = {i: sum(map(abs, change[i])) + sum(abs(row[i]) for row in change) for i in range(len(change))}
+    return sorted(sorted(moved, key=lambda i: -moved[i])[:WIDEST])
+
+
+def class_chart(c: Candidate) -> ClassChart | None:
+    """Recall of each class before and after, best change first; the axis holds every interval and zero."""
+    if not c.classes:
+        return None
+    rows = sorted(c.classes, key=lambda r: r.before - r.after)
+    note = ""
+    if len(rows) > 24:
+        rows, note = rows[-24:], f"The 24 classes that lost most, of {len(rows)}."
+    low, high = min(0.0, *(r.low for r in rows)), max(0.0, *(r.high for r in rows))
+    margin = (high - low) * 0.05 or 1.0
+    low, high = low - margin, high + margin
+
+    def place(points: float) -> float:
+        return round((points - low) / (high - low), 4)
+
+    ticks = tuple((place(t), words.signed(f"{abs(t):g}", t, plus=True)) for t in ticks_between(low, high))
+    return ClassChart(tuple(class_strip(r, place) for r in rows), ticks, place(0), note)
+
+
+def class_strip(row: ClassRow, place: Callable[[float], float]) -> ClassStrip:
+    change = (row.after - row.before) * 100
+    verdict = "worse" if row.high < 0 else "better" if row.low > 0 else ""
+    return ClassStrip(row.name, row.n, words.pct(row.before), words.pct(row.after), change, place(row.low), place(change), place(row.high),
+                      verdict)
+
+
+def ticks_between(low: float, high: float, about: int = 5) -> list[float]:
+    """Round numbers in [low, high].
+
+    >>> ticks_between(-3.2, 1.1)
+    [-3.0, -2.0, -1.0, 0.0, 1.0]
+    """
+    wish = (high - low) / about
+    size = 10.0 ** math.floor(math.log10(wish))
+    step = next(size * m for m in (1, 2, 5, 10) if size * m >= wish * 0.999)
+    return [round(n * step, 10) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]

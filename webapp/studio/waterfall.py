@@ -1,0 +1,86 @@
+"""What each step of a recipe cost and bought: size falls from left to right, quality on validation runs below it."""
+
+from dataclasses import dataclass
+
+from optimizers.candidate import Candidate
+from webapp.studio import words
+from webapp.studio.axes import Quality, value
+
+PLOT, LINE = 110.0, 84.0    # heights in pixels of the two plots
+
+
+@dataclass(frozen=True)
+class Block:
+    """One column of the waterfall. Heights and tops in pixels of a plot that is PLOT high; quality likewise."""
+
+    title: str
+    took: str
+    label: str
+    kind: str               # base, less, more
+    x: float                # left edge and width, shares of the plot
+    width: float
+    top: float
+    height: float
+    quality: str
+    change: str
+    quality_y: float | None
+    middle: float
+
+
+@dataclass(frozen=True)
+class Waterfall:
+    blocks: tuple[Block, ...]
+    limit_y: float | None
+    limit: str
+    start_y: float | None   # the original's quality, for comparison
+    lines: tuple[tuple[float, float, float, float], ...]    # x1, y1, x2, y2 between the points of quality
+    quality_title: str
+
+
+def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_kib: float | None) -> Waterfall | None:
+    """Size falls from left to right, quality on validation runs below it; the first column is the original."""
+    start = value(baseline, "size_kib") if baseline else None
+    if not c.steps or not start:
+        return None
+    sizes = [start] + [step.size_kib for step in c.steps]
+    top = max(sizes + ([limit_kib] if limit_kib and limit_kib < 2 * start else [])) * 1.15
+    scores = [baseline.validation] + [step.quality for step in c.steps]
+    known = [s for s in scores if s is not None]
+    low, high = (min(known), max(known)) if known else (0.0, 1.0)
+    margin = max((high - low) * 0.25, 0.005)
+    low, high = low - margin, high + margin
+
+    def height(kib: float) -> float:
+        return round(kib / top * PLOT, 2)
+
+    def score_y(score: float | None) -> float | None:
+        return None if score is None else round((high - score) / (high - low) * LINE, 2)
+
+    columns = len(sizes)
+    blocks = []
+    for n, size in enumerate(sizes):
+        before = sizes[n - 1] if n else 0.0
+        kind = "base" if n == 0 else "less" if size <= before else "more"
+        label = words.sig(size) if n == 0 else signed_size(size - before)
+        blocks.append(Block(
+            title="original" if n == 0 else c.steps[n - 1].title, took="" if n == 0 else words.duration(c.steps[n - 1].seconds),
+            label=label, kind=kind, x=(n + 0.2) / columns, width=0.6 / columns, middle=(n + 0.5) / columns,
+            top=PLOT - height(max(size, before)), height=max(1.0, height(abs(size - before))),
+            quality=quality.text(scores[n]), change=change_text(scores, n, quality), quality_y=score_y(scores[n])))
+    lines = tuple((a.middle, a.quality_y, b.middle, b.quality_y) for a, b in zip(blocks, blocks[1:], strict=False)
+                  if a.quality_y is not None and b.quality_y is not None)
+    inside = limit_kib is not None and limit_kib <= top
+    return Waterfall(tuple(blocks), PLOT - height(limit_kib) if inside and limit_kib else None, words.sig(limit_kib) if limit_kib else "",
+                     score_y(baseline.validation), lines, quality.title)
+
+
+def signed_size(change: float) -> str:
+    return words.signed(words.sig(abs(change)), change, plus=True)
+
+
+def change_text(scores: list[float | None], n: int, quality: Quality) -> str:
+    """The first figure whole, then the change of each step in points."""
+    now, before = scores[n], scores[n - 1] if n else None
+    if now is None:
+        return "not measured"
+    return quality.text(now) if n == 0 or before is None else words.points((now - before) * 100)
