@@ -18,7 +18,8 @@ PIECE = 256 * 1024
 
 @dataclass(frozen=True)
 class End:
-    """How a child ended. code: exit status, or None when a signal did it.  peak_bytes: resident memory of the largest process."""
+    """How a child ended. code: exit status, or None when a signal did it.  peak_bytes: most resident memory of one of its processes,
+    as the kernel's own high-water marks said when they were looked at, four times a second (bwrap does not hand rusage on)."""
 
     code: int | None
     signal: int | None
@@ -43,6 +44,7 @@ class Child:
         self.dropped = 0                    # lines too long to be heard
         self.bounds, self.pending, self.skipping = bounds, b"", False
         self.tail = bytearray()
+        self.peak_bytes, self.weighed_at = 0, 0.0
         self.end: End | None = None
         # start_new_session and not preexec_fn: nothing of ours may run between fork and exec in a process that has threads
         self.process = subprocess.Popen(
@@ -56,10 +58,21 @@ class Child:
 
     def lines(self, seconds: float) -> list[bytes]:
         """What was said since the last call, waiting at most `seconds` for the first word; sets `end` when the child is gone."""
+        said = self.hear(seconds)
+        self.weigh()
+        if not said and self.gone():
+            until = time.monotonic() + 2
+            while self.pipes.get_map() and self.pipes.select(0) and time.monotonic() < until:
+                said += self.hear(0)            # what it said last still lies in the pipe
+            self.bury()
+        return said
+
+    def hear(self, seconds: float) -> list[bytes]:
         said: list[bytes] = []
         if not self.pipes.get_map():
             time.sleep(min(seconds, 0.05))      # both pipes closed: gone, or pretending to be
-        for key, _ in self.pipes.select(seconds) if self.pipes.get_map() else ():
+            return said
+        for key, _ in self.pipes.select(seconds):
             data = os.read(key.fd, PIECE)
             if not data:
                 self.pipes.unregister(key.fileobj)
@@ -67,8 +80,6 @@ class Child:
                 said += self.split(data)
             else:
                 self.tail = (self.tail + data)[-TAIL:]
-        if not said:
-            self.reap()
         return said
 
     def split(self, data: bytes) -> list[bytes]:
@@ -84,18 +95,28 @@ class Child:
             self.pending, self.skipping = b"", True
         return kept
 
-    def reap(self, wait: bool = False) -> None:
-        """Collect the exit status, if there is one yet. What the child left running is killed while its group still has its number."""
-        if self.end is not None or os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)) is None:
+    def gone(self, wait: bool = False) -> bool:
+        """Whether it has ended. What it left running is killed while its group still has its number; the status stays for `bury`."""
+        if self.end is None and os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT | (0 if wait else os.WNOHANG)) is None:
+            return False
+        self.kill()
+        return True
+
+    def bury(self) -> None:
+        """Collect the exit status."""
+        if self.end is not None:
             return
-        self.signal_group(signal.SIGKILL)
-        _, status, usage = os.wait4(self.process.pid, 0)
+        _, status = os.waitpid(self.process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self.process.returncode = code
         if code > 128 and code - 128 in set(signal.Signals):        # bwrap's way to say that a signal did it
             code = 128 - code
-        self.end = End(code if code >= 0 else None, -code if code < 0 else None, usage.ru_maxrss * 1024,
+        self.end = End(code if code >= 0 else None, -code if code < 0 else None, self.peak_bytes,
                        bytes(self.tail).decode(errors="replace"))
+
+    def weigh(self) -> None:
+        if self.end is None and time.monotonic() - self.weighed_at >= 0.25:
+            self.peak_bytes, self.weighed_at = max(self.peak_bytes, peak_of(self.process.pid)), time.monotonic()
 
     def ask_to_stop(self) -> None:
         """SIGTERM: keep what is found, then go."""
@@ -114,7 +135,8 @@ class Child:
         """Leave nothing behind, however this is reached."""
         if self.end is None:
             self.kill()
-            self.reap(wait=True)
+            self.gone(wait=True)
+            self.bury()
         self.pipes.close()
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe:
@@ -135,6 +157,21 @@ def environment(folder: Path, bounds: Bounds) -> dict[str, str]:
         "USER": "cage", "LOGNAME": "cage", "PYTHONPATH": str(folder / "code"), "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads, "MKL_NUM_THREADS": threads,
     } | ({} if bounds.cuda else {"CUDA_VISIBLE_DEVICES": ""})
+
+
+def peak_of(pid: int) -> int:
+    """The largest high-water mark among a process and its descendants, in bytes; 0 where there is no /proc to read."""
+    peak, heap = 0, [pid]
+    while heap:
+        at = heap.pop()
+        try:
+            status = Path(f"/proc/{at}/status").read_text()
+            heap += map(int, Path(f"/proc/{at}/task/{at}/children").read_text().split())
+        except OSError:
+            continue
+        mark = status.partition("VmHWM:")[2].split(maxsplit=1)
+        peak = max(peak, int(mark[0]) * 1024 if mark else 0)
+    return peak
 
 
 def lay_code(folder: Path) -> None:

@@ -36,3 +36,30 @@ def make_job(team):
     def make(**fields):
         return queue(**{"team_id": team.id, "kind": "fit", "title": "a fit"} | fields)
     return make
+
+
+@pytest.fixture
+def run_script(monkeypatch):
+    """Give the child a script of the test instead of the craft; `say(type, ...)` and `folder` are at its hand."""
+    from jobs import sandbox
+    from jobs.cage.rungs import python
+
+    def use(script: str) -> None:
+        monkeypatch.setattr(sandbox, "craft", lambda folder: [python(), "-c", PRELUDE + script, str(folder)])
+    return use
+
+
+PRELUDE = '''
+import hashlib, json, os, signal, sys, time
+folder = sys.argv[1]
+def say(type, **fields):
+    print(json.dumps({"type": type} | fields), flush=True)
+def candidate(key, data=b"weights", name="model.onnx", **fields):
+    os.makedirs(f"{folder}/out/{key}", exist_ok=True)
+    with open(f"{folder}/out/{key}/{name}", "wb") as file:
+        file.write(data)
+    file = {"role": "model", "name": name, "path": f"{key}/{name}", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    size = {"value": len(data) / 1024, "unit": "KiB", "origin": "measured", "how": "bytes of the file"}
+    say("candidate", candidate={"key": key, "title": key, "recipe": {"steps": []}, "fits": True, "measurements": {"size_kib": size},
+                                "files": [file]} | fields)
+'''

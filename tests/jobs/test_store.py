@@ -59,9 +59,9 @@ def test_an_append_counts_whole_or_not_at_all():
 
 def test_a_rolled_back_append_leaves_no_trace_in_the_hash():
     blob = store.create()
-    with pytest.raises(ZeroDivisionError), transaction.atomic():
+    with transaction.atomic():
         store.append(blob, [b"gone"])
-        raise ZeroDivisionError
+        transaction.set_rollback(True)
     blob.refresh_from_db()
     store.append(blob, [b"kept"])
     assert store.seal(blob).sha256 == hashlib.sha256(b"kept").hexdigest()
