@@ -10,7 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from optimizers.models import graph
-from optimizers.models.graph import attributes, constants, copied, extents, inputs, opset, uses, without_unread
+from optimizers.models.graph import constants, copied, extents, inputs, opset, uses, without_unread
 
 OPSET = 17                  # what older files are raised to: per-channel quantization needs 13, LayerNormalization 17
 FOLDED = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Concat", "Slice",
@@ -28,6 +28,8 @@ def canonical(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]
     if fixed_batch(tidy) and (freed := free_batch(tidy)) is not None:
         notes.append("The batch axis was fixed to 1 and was made free; three rows at once gave the same outputs as one by one.")
         tidy = freed
+    if (settled := settle_reshapes(tidy)) is not None:
+        tidy = settled
     return tidy, tuple(notes)
 
 
@@ -117,15 +119,41 @@ def free_reshapes(proto: onnx.ModelProto) -> None:
     """Reshape targets that begin with a constant 1 take the batch of their input instead, in place."""
     known = constants(proto)
     for at, node in enumerate(proto.graph.node):
-        if node.op_type != "Reshape" or attributes(node).get("allowzero"):
-            continue
-        target = known.get(node.input[1])
-        if target is not None and target.ndim == 1 and len(target) > 1 and target[0] == 1:
-            free = np.array([0, *target[1:]] if -1 in target else [-1, *target[1:]], np.int64)
-            name = f"{node.input[1]}_free_{at}"
-            proto.graph.initializer.append(numpy_helper.from_array(free, name))
-            node.input[1] = name
+        target = known.get(node.input[1]) if node.op_type == "Reshape" else None
+        if target is not None and target.ndim == 1 and len(target) > 1 and target[0] == 1 and 0 not in target:
+            aim_reshape(proto, node, [0 if -1 in target else -1, *target[1:].tolist()], f"{node.input[1]}_free_{at}")
     without_unread(proto)
+
+
+def settle_reshapes(proto: onnx.ModelProto) -> onnx.ModelProto | None:
+    """The graph with constant Reshape targets where they were computed from shapes; None where nothing was won, or an output changed.
+
+    Compilers and quantizers stumble over Shape, Gather and Concat; reading the graph into torch tells what they come to.
+    """
+    known = constants(proto)
+    computed = [node for node in proto.graph.node if node.op_type == "Reshape" and node.input[1] not in known]
+    if not computed:
+        return None
+    from optimizers.models.from_onnx import read
+
+    try:
+        targets = read(proto).meta["targets"]
+        fresh = copied(proto)
+        for at, node in enumerate(fresh.graph.node):
+            if node.op_type == "Reshape" and node.input[1] not in known and node.output[0] in targets:
+                aim_reshape(fresh, node, targets[node.output[0]], f"{node.output[0]}_target_{at}")
+        without_unread(fresh)
+        x = example(proto, 2)
+        return fresh if x is not None and equal(graph.run(proto, x), graph.run(fresh, x)) else None
+    except Exception:       # a graph torch cannot hold, or a runtime that objects: it stays as it came
+        return None
+
+
+def aim_reshape(proto: onnx.ModelProto, node: onnx.NodeProto, target: list[int], name: str) -> None:
+    """Give a Reshape a constant target, where 0 means "as before", in place."""
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(target, np.int64), name))
+    node.input[1] = name
+    del node.attribute[:]
 
 
 def example(proto: onnx.ModelProto, rows: int) -> np.ndarray | None:
@@ -141,5 +169,7 @@ def example(proto: onnx.ModelProto, rows: int) -> np.ndarray | None:
 
 def equal(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
     """Same shapes and, to float32's rounding, the same numbers."""
-    return len(before) == len(after) and all(
-        a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(np.abs(a).max(initial=0)))) for a, b in zip(before, after, strict=True))
+    def close(a: np.ndarray, b: np.ndarray) -> bool:
+        return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(np.abs(a).max(initial=0))))
+
+    return len(before) == len(after) and all(close(a, b) for a, b in zip(before, after, strict=True))

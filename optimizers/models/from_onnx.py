@@ -41,7 +41,7 @@ def read(proto: onnx.ModelProto) -> fx.GraphModule:
     module = fx.GraphModule(reader.tracer.root, reader.tracer.graph, "ImportedNetwork")
     module.graph.eliminate_dead_code()
     module.recompile()
-    module.meta |= {"bindings": tuple(reader.tracer.bindings), "flattening": tuple(reader.flattening)}
+    module.meta |= {"bindings": tuple(reader.tracer.bindings), "flattening": tuple(reader.flattening), "targets": reader.targets}
     return module.eval()
 
 
@@ -72,6 +72,7 @@ class Reader:
         self.uses = onnx_graph.uses(proto)
         self.readers = {name: node for node in proto.graph.node for name in node.input if self.uses[name] == 1}
         self.done: set[str] = set()         # by what a node makes
+        self.targets: dict[str, list[int]] = {}     # what Reshape nodes make: their target, 0 where an extent stays
         self.flattening: list[str] = []     # what Reshape nodes make that only flatten rows
 
     def step(self, node: onnx.NodeProto) -> None:

@@ -115,14 +115,20 @@ def renamed_output(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
 
 
 def without_unread(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Initializers and Constant nodes nobody reads are dropped, in place."""
-    read = uses(proto)
-    weights = [tensor for tensor in proto.graph.initializer if read[tensor.name]]
-    nodes = [node for node in proto.graph.node if node.op_type != "Constant" or read[node.output[0]]]
-    if len(weights) < len(proto.graph.initializer):
-        del proto.graph.initializer[:]
-        proto.graph.initializer.extend(weights)
-    if len(nodes) < len(proto.graph.node):
-        del proto.graph.node[:]
-        proto.graph.node.extend(nodes)
+    """Nodes, initializers and noted shapes nobody reads are dropped, in place."""
+    while True:
+        read = uses(proto)
+        nodes = [node for node in proto.graph.node if any(read[name] for name in node.output)]
+        if len(nodes) == len(proto.graph.node):
+            break
+        keep(proto.graph.node, nodes)
+    keep(proto.graph.initializer, [tensor for tensor in proto.graph.initializer if read[tensor.name]])
+    keep(proto.graph.value_info, [value for value in proto.graph.value_info if read[value.name]])
     return proto
+
+
+def keep(field: Any, items: list[Any]) -> None:
+    """Make a repeated field hold just these of its items."""
+    if len(items) < len(field):
+        del field[:]
+        field.extend(items)

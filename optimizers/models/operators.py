@@ -99,6 +99,8 @@ def reshape(at: At) -> Any:
     own = at.extents(at.x)
     target = [own[axis] if extent == 0 and not keep_zero else extent for axis, extent in enumerate(target)]
     whole = target and at.batch_first(target, own)
+    if whole:
+        at.reader.targets[at.node.output[0]] = [0, *target[1:]]
     if whole and len(target) == 2:
         at.reader.flattening.append(at.node.output[0])
         return at.call(torch.flatten, at.x, 1)          # so that losing channels upstream does not break it

@@ -80,7 +80,8 @@ def mlp(row_shape: tuple[int, ...], outputs: int, seed: int) -> onnx.ModelProto:
 def vit_small(row_shape: tuple[int, ...], outputs: int, seed: int, width: int = 64, depth: int = 4, heads: int = 4) -> onnx.ModelProto:
     """A vision transformer of four blocks with mean pooling (Dosovitskiy et al. 2020, arXiv:2010.11929; Beyer et al. 2022, arXiv:2205.01580)."""
     net = Draft(row_shape, seed)
-    side = max(1, min(row_shape[1:]) // 8)
+    least = min(row_shape[1:])
+    side = next(side for side in range(max(1, least // 7), 0, -1) if least % side == 0)         # about seven patches each way
     patches = net.conv(net.input, "patches", width, (side, side), side, bias=True, pad=False)
     tokens = patches.shape[1] * patches.shape[2]
     x = net.transpose(net.reshape(patches, "tokens", (width, tokens)), "sequence", (0, 2, 1))
