@@ -42,40 +42,51 @@ def card_of(path: Path, options: dict[str, Any] | None = None) -> ModelCard | Da
     if not path.is_file():
         raise OptimizerError("There is no such file.", str(path), "Check the path.", "no-file")
     role = "model" if path.suffix.lower() in MODELS else "dataset"
-    task = Task.model_validate({"kind": "inspect", "role": role, role: str(path.resolve()), f"{role}_name": path.name, f"{role}_options": options or {}})
-    return inspect(task, path.parent)
+    task = {"kind": "inspect", "role": role, role: str(path.resolve()), f"{role}_name": path.name, f"{role}_options": options or {}}
+    return inspect(Task.model_validate(task), path.parent)
 
 
 def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str, Any] | None = None) -> Task:
     """A fit task from parsed arguments; a replay's facts fill what was not said. Raises OptimizerError."""
     facts = facts or {}
-    model_options = {"architecture": arguments.architecture} if arguments.architecture else dict((facts.get("model") or {}).get("options") or {})
-    if facts.get("preprocessing") and arguments.model:
-        model_options["preprocessing"] = facts["preprocessing"]
-    dataset_options = {"target": arguments.target} if arguments.target else dict((facts.get("dataset") or {}).get("options") or {})
+    model_options, dataset_options = options_of(arguments, facts)
     model = card_of(arguments.model, model_options) if arguments.model else None
     dataset = card_of(arguments.data, dataset_options)
     if not isinstance(dataset, DatasetCard) or not (model is None or isinstance(model, ModelCard)):
         raise OptimizerError("A model stands where a dataset belongs, or the other way round.", str(arguments.data),
                              "--model takes .onnx, .pt2 or .safetensors; --data takes a zip, npz or CSV.", "wrong-role")
-    goal = Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, dataset)
+    named = {} if arguments.model is None else {
+        "model": str(arguments.model.resolve()), "model_name": arguments.model.name, "model_sha256": sha256(arguments.model)}
     return Task(
-        kind="fit", model=str(arguments.model.resolve()) if arguments.model else None, model_name=arguments.model.name if arguments.model else "",
-        model_sha256=sha256(arguments.model) if arguments.model else "", model_options=model_options, dataset=str(arguments.data.resolve()),
-        dataset_name=arguments.data.name, dataset_sha256=sha256(arguments.data), dataset_options=dataset_options, model_card=model,
-        dataset_card=dataset, device=device_of(arguments.device or facts.get("device") or "this-server"), goal=goal,
+        kind="fit", **named, model_options=model_options, dataset=str(arguments.data.resolve()), dataset_name=arguments.data.name,
+        dataset_sha256=sha256(arguments.data), dataset_options=dataset_options, model_card=model, dataset_card=dataset,
+        device=device_of(arguments.device or facts.get("device") or "this-server"),
+        goal=Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, dataset),
         budget=Budget(minutes=getattr(arguments, "minutes", None), candidates=getattr(arguments, "candidates", None)),
         recipe=recipe.dump() if recipe else None, seed=recipe.seed if recipe else getattr(arguments, "seed", 0), threads=arguments.threads)
 
 
+def options_of(arguments: Namespace, facts: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of the model and of the dataset: what was said, else what the recipe file remembers."""
+    model, dataset = (dict((facts.get(role) or {}).get("options") or {}) for role in ("model", "dataset"))
+    if arguments.architecture:
+        model["architecture"] = arguments.architecture
+    if facts.get("preprocessing") and arguments.model:
+        model["preprocessing"] = facts["preprocessing"]
+    if arguments.target:
+        dataset["target"] = arguments.target
+    return model, dataset
+
+
 def goal_of(arguments: Namespace, dataset: DatasetCard) -> Goal:
     metric = getattr(arguments, "metric", None) or FITTING.get(dataset.task, ("top1",))[0]
-    limits = {limit: getattr(arguments, limit, None) for limit in LIMITS}
+    wishes = {name: getattr(arguments, name, None) for name in ("floor", "max_drop")}
     try:
-        return Goal(metric=metric, floor=getattr(arguments, "floor", None), max_drop=getattr(arguments, "max_drop", None), limits=Limits(**limits))
+        return Goal(metric=metric, **wishes, limits=Limits(**{limit: getattr(arguments, limit, None) for limit in LIMITS}))
     except ValidationError as error:
         first = error.errors()[0]
-        raise OptimizerError(f"{first['msg']}; got {first['input']}.", f"--{str(first['loc'][-1]).replace('_', '-')}", "", "bad-goal") from None
+        option = f"--{str(first['loc'][-1]).replace('_', '-')}"
+        raise OptimizerError(f"{first['msg']}; got {first['input']}.", option, "", "bad-goal") from None
 
 
 def device_of(wanted: str | dict[str, Any]) -> Device:
@@ -98,7 +109,8 @@ def replay_task(arguments: Namespace) -> Task:
     try:
         text = arguments.recipe.read_text("utf-8")
     except OSError:
-        raise OptimizerError("There is no such recipe.", str(arguments.recipe), "Name a recipe.yaml, or a worker's folder.", "no-file") from None
+        raise OptimizerError("There is no such recipe.", str(arguments.recipe), "Name a recipe.yaml, or a worker's folder.",
+                             "no-file") from None
     recipe = Recipe.parse(text)
     return task_for(arguments, recipe, yaml.safe_load(text))
 

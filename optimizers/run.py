@@ -61,25 +61,25 @@ class Run:
         self.board = Board(self.ctx)
         self.portfolio = self.plan()
         original = self.key(Recipe((), self.task.seed)) if self.task.model is not None else None
-        self.board.lay(original, [(self.key(row.recipe), row) for row in self.portfolio])
+        self.board.lay(original, [(self.key(row.recipe), row) for row in self.portfolio.planned])
         self.data = load_data(self.task, self.folder, self.ctx)
         self.yardstick = Yardstick(self.data, self.task.device, self.task.goal, self.task.seed)
         self.recall()
         self.model = load_network(self.task, self.folder, self.data, self.ctx) if self.task.model else None
 
-    def plan(self) -> tuple[planner.Planned, ...]:
+    def plan(self) -> planner.Portfolio:
         """The given recipe, or the planner's portfolio."""
         task = self.task
         if task.recipe is not None:
             recipe = Recipe.load({"seed": task.seed} | task.recipe)
             seconds = estimate.seconds(recipe, task.model_card, task.dataset_card, set())
-            return (planner.Planned(recipe, seconds, None, "maybe", "It was asked for."),)
+            return planner.Portfolio((planner.Planned(recipe, seconds, None, "maybe", "It was asked for."),), ())
         found = planner.plan(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.seed)
         for row in found.left_out:
             self.ctx.log(f"Not tried: {row.title}. {row.refusal.wrong}", "plan")
         if not found.planned:
             raise OptimizerError.of(found.left_out[0].refusal) if found.left_out else OptimizerError("There is nothing to try.")
-        return found.planned
+        return found
 
     def baseline(self) -> None:
         """The uploaded network as it is; without one, the first that gets trained takes its place."""
@@ -91,7 +91,18 @@ class Run:
             self.keep(recipe, self.model, (), 0.0)
 
     def follow_all(self) -> None:
-        for row in self.portfolio:
+        """The plan in order; then what was left out for time, as far as there is some after all."""
+        start = time.monotonic()
+        self.follow_rows(self.portfolio.planned)
+        pace = (time.monotonic() - start) / max(1.0, sum(row.seconds for row in self.portfolio.planned))
+        for row in self.portfolio.later:
+            left = self.ctx.remaining()
+            if left is not None and row.seconds * pace < left:
+                self.board.add(self.key(row.recipe), row._replace(seconds=row.seconds * pace))
+                self.follow_rows((row._replace(seconds=row.seconds * pace),))
+
+    def follow_rows(self, rows: tuple[planner.Planned, ...]) -> None:
+        for row in rows:
             key = self.key(row.recipe)
             if key in self.task.done:
                 self.board.set(key, "done", note="Kept by an earlier attempt.")

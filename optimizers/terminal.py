@@ -101,7 +101,8 @@ class Bar:
         elif isinstance(event, events.Progress) and self.moving:
             full = round(BAR * event.fraction)
             left = f", about {event.eta_seconds:.0f} s left" if event.eta_seconds is not None else ""
-            text = f"{'█' * full}{'░' * (BAR - full)} {100 * event.fraction:3.0f} %  {self.titles.get(event.step, event.step)}: {event.note}{left}"
+            bar = f"{'█' * full}{'░' * (BAR - full)} {100 * event.fraction:3.0f} %"
+            text = f"{bar}  {self.titles.get(event.step, event.step)}: {event.note}{left}"
             print(f"\r\x1b[2K{text[:118]}", end="", file=sys.stderr, flush=True)
         elif isinstance(event, events.Log):
             clear = "\r\x1b[2K" if self.moving else ""

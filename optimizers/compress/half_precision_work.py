@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from optimizers.compress.quantize_static_work import quiet
 from optimizers.export.slim import slim
+from optimizers.models.fold import fold_batch_norm
 
 if TYPE_CHECKING:
     from optimizers.compress.half_precision import HalfPrecision
@@ -22,8 +23,7 @@ def halve(technique: HalfPrecision, model: Network) -> Network:
     """Weights and operators in fp16; values beyond 65,504 are clipped, and said so."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model.proto)
+    copy = fold_batch_norm(model.proto)
     clipped = sum(int((np.abs(numpy_helper.to_array(tensor)) > LARGEST).sum()) for tensor in copy.graph.initializer
                   if tensor.data_type == onnx.TensorProto.FLOAT)
     with quiet():

@@ -7,7 +7,7 @@ import logging
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from optimizers.compress.mean_to_pool import mean_to_pool
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
+from optimizers.models.fold import fold_batch_norm
 
 if TYPE_CHECKING:
     from optimizers.compress.quantize_static import StaticQuantization
@@ -154,21 +155,13 @@ class Reader(CalibrationDataReader):
 def prepare(model: Network, target: Path) -> onnx.ModelProto:
     """Batch norm folded, shapes inferred, means over pictures as pooling, every node named; written to `target`."""
     source = target.with_name("source.onnx")
-    onnx.save(mean_to_pool(folded(model).proto), source)
+    onnx.save(mean_to_pool(fold_batch_norm(model.proto)), source)
     quant_pre_process(source, target, skip_symbolic_shape=True)
     graph = onnx.load(target)
     for number, node in enumerate(graph.graph.node):
         node.name = node.name or f"{node.op_type}_{number}"
     onnx.save(graph, target)
     return graph.graph
-
-
-def folded(model: Network) -> Network:
-    try:
-        from optimizers.models.fold import fold_batch_norm
-    except ImportError:
-        return model
-    return replace(model, proto=fold_batch_norm(model.proto))
 
 
 def has_weights(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:

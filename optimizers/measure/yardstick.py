@@ -73,7 +73,8 @@ class Yardstick:
                                classes=() if first else quality.class_rows(y, self.answers["test"], test, names, self.seed))
         if first:
             return figures
-        return replaced(figures, change=quality.change(self.goal.metric, np.asarray(self.data.test.y), self.answers["test"], test, self.seed))
+        y = np.asarray(self.data.test.y)
+        return replaced(figures, change=quality.change(self.goal.metric, y, self.answers["test"], test, self.seed))
 
     def become_baseline(self, shipped: Shipped, validation: np.ndarray, test: np.ndarray) -> None:
         self.baseline, self.answers = shipped, {"validation": validation, "test": test}
@@ -157,7 +158,9 @@ def replaced(figures: Figures, **changes) -> Figures:
 
 
 def shipped(network: Network) -> Shipped:
-    """The network as the file that would leave: slimmed, never renamed where a person chose the names."""
+    """The network as the file that would leave: batch norm folded, slimmed, no name changed that a person chose."""
     from optimizers.export.slim import slim
+    from optimizers.models.fold import fold_batch_norm
 
-    return Shipped(network.with_(proto=slim(network.proto, rename=False)))
+    proto = fold_batch_norm(network.proto) if network.state == "float" else network.proto
+    return Shipped(network.with_(proto=slim(proto, rename=False)))

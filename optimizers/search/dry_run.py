@@ -127,6 +127,8 @@ def notes(goal: Goal, device: Device, model: ModelCard | None) -> list[str]:
         if fact is not None and asked is not None and asked > fact.value:
             said.append(f"The {name} limit of {gate.short(asked)} KiB is more than the {gate.short(fact.value)} KiB on {device.title}; "
                         f"the chip's own counts.")
+    if goal.limits.energy_mj is not None and device.active_mw is None:
+        said.append(f"The profile of {device.title} has no power figure, so energy is neither modelled nor held against the limit.")
     if model is not None and model.family == "graph":
         said.append("The network runs, but cannot be trained or pruned: only the runtime's own tools apply.")
     if "onnxruntime" not in device.runtimes:

@@ -32,6 +32,10 @@ class Board:
             self.steps[key] = events.Step(key=key, title=row.recipe.title()[:200], expected_seconds=row.seconds)
         self.tell()
 
+    def add(self, key: str, row: Planned) -> None:
+        """One more line, for which there was time after all."""
+        self.steps[key] = events.Step(key=key, title=row.recipe.title()[:200], expected_seconds=row.seconds)
+
     @contextmanager
     def step(self, key: str, title: str) -> Iterator[None]:
         """Run one step: running, then done, failed or (when stopped) skipped."""

@@ -61,11 +61,12 @@ class LeftOut(NamedTuple):
 
 
 class Portfolio(NamedTuple):
-    """planned: in order.  left_out: with reasons.  legal: all that the device could run, whatever the time."""
+    """planned: in order.  left_out: with reasons.  legal: all that the device could run.  later: left out only for time, best first."""
 
     planned: tuple[Planned, ...]
     left_out: tuple[LeftOut, ...]
     legal: tuple[Planned, ...] = ()
+    later: tuple[Planned, ...] = ()
 
 
 def plan(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int = 0) -> Portfolio:
@@ -179,6 +180,7 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
     paid: set[str] = set()
     spent = estimate.seconds(Recipe(()), model, dataset, paid)
     chosen: list[Planned] = []
+    later: list[Planned] = []
     for row in ranked:
         trial = set(paid)
         cost = estimate.seconds(row.recipe, model, dataset, trial)
@@ -190,10 +192,11 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
         elif limit is not None and chosen and spent + cost > limit:
             reason = f"It would take about {spell(cost)}, and {spell(max(0.0, limit - spent))} of the budget are left."
             left_out = [*left_out, over(row, reason, "Give the job more minutes.", "no-time")]
+            later.append(row._replace(seconds=cost))
         else:
             chosen.append(row._replace(seconds=cost))
             spent, paid = spent + cost, trial
-    return Portfolio(tuple(chosen), tuple(left_out), tuple(ranked))
+    return Portfolio(tuple(chosen), tuple(left_out), tuple(ranked), tuple(later))
 
 
 def trains(recipe: Recipe) -> bool:

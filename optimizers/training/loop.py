@@ -121,7 +121,9 @@ class Run:
                 break
             losses.append(self.step(step, rows, rng))
             self.report(step)
-            if step in (20, 200) or at == 0:
+            if len(losses) == 1 and self.seen <= self.settings.batch:
+                self.seen, self.began = 0, time.monotonic()         # the first step warms up; its pace is nobody's
+            elif step in (20, 200) or at == 0:
                 self.shorten(step)
         self.progress.epoch = number + 1
         self.judge(float(np.mean(losses)) if losses else float("nan"))
