@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from optimizers.errors import OptimizerError
 from webapp.api import catalogue, jobs, library, uploads
 from webapp.api.auth import HINT
+from webapp.api.docs import Reference
 from webapp.api.problems import MEDIA_TYPE, Fault, from_error, from_fault, from_validation, problem
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ class Face(NinjaAPI):
         return schema
 
 
-api = Face(title="Espalier", version="1", docs_url=None, openapi_url="/openapi.json", urls_namespace="api-1",
+api = Face(title="Espalier", version="1", docs=Reference(), docs_url="/docs", openapi_url="/openapi.json", urls_namespace="api-1",
            description="Train, compress and measure models until they fit the device they must live on. Every number carries its "
                        "unit, its origin and an interval; every error says what was wrong, where, and how to mend it.")
 for router in (library.router, uploads.router, catalogue.router, jobs.router):

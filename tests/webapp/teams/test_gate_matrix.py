@@ -19,7 +19,7 @@ from webapp.library.models import Upload
 from webapp.teams import members
 from webapp.teams.models import Scope, Token
 
-V, E, O = "viewer", "editor", "owner"       # noqa: E741
+V, E, O = "viewer", "editor", "owner"
 PAGES = {   # route -> (who may GET, who may POST); None: this method is not for anybody (405)
     "accounts/login/": ("public", "public"),
     "accounts/logout/": ("public", "public"),
@@ -155,7 +155,8 @@ def assert_fits(answer, caller: str, who: str | None, what: str, also: tuple[int
         assert answer.status_code in (405, 302, 404, 403), f"{what}: {answer.status_code}"      # refused before or after the gate
     elif ORDER.index(CALLERS[caller]) >= ORDER.index(who):
         allowed = answer.status_code < 400 or answer.status_code in (400, 409, 422, *also)
-        assert allowed and not to_login, f"{what}: {answer.status_code}"
+        assert allowed, f"{what}: {answer.status_code}"
+        assert not to_login, f"{what}: sent to the sign-in page"
     elif caller == "anonymous":
         assert to_login, f"{what}: {answer.status_code}"
     elif caller == "stranger":
@@ -169,7 +170,8 @@ def test_calls_need_their_scope(operation, cast, things):
     method, path = operation.split(" ")
     needed = CALLS[operation]
     kind = path.split("/")[1]
-    id = {"models": things.asset, "datasets": uuid.uuid4(), "uploads": things.upload, "jobs": things.job, "artifacts": things.artifact}.get(kind)
+    id = {"models": things.asset, "datasets": uuid.uuid4(), "uploads": things.upload, "jobs": things.job,
+          "artifacts": things.artifact}.get(kind)
     path = path.replace("{id}", str(id))
     mine_exists = "{id}" in operation and kind != "datasets"
 
@@ -197,7 +199,8 @@ def test_calls_need_their_scope(operation, cast, things):
 
 
 @pytest.mark.parametrize("nasty", ["..%2f..%2fetc%2fpasswd", "%252e%252e%252f", "%00", "..", "'; DROP TABLE", "\u202e"])
-@pytest.mark.parametrize("place", ["/t/{}/", "/t/{}/library/", "/d/{}", "/join/{}", "/api/v1/models/{}", "/api/v1/artifacts/{}", "/static/{}"])
+@pytest.mark.parametrize("place", ["/t/{}/", "/t/{}/library/", "/d/{}", "/join/{}", "/api/v1/models/{}", "/api/v1/artifacts/{}",
+                                   "/static/{}"])
 def test_no_path_leads_anywhere_else(place, nasty, cast):
     client = Client(raise_request_exception=False)
     client.force_login(cast.alice)
