@@ -87,7 +87,7 @@ function option(data, key, width, live) {
       axisLabel: { ...label, customValues: ticks(edge.left, edge.right), formatter: figure, hideOverlap: true },
     },
     yAxis: {
-      type: "value", min: edge.low, max: edge.high, name: data.quality.title, nameLocation: "end", nameGap: 26, nameTextStyle: { ...label, align: "left", padding: [0, 0, 0, -34] },
+      type: "value", axisLine: { show: false }, axisTick: { show: false }, min: edge.low, max: edge.high, name: data.quality.title, nameLocation: "end", nameGap: 26, nameTextStyle: { ...label, align: "left", padding: [0, 0, 0, -34] },
       axisLabel: { ...label, showMinLabel: false, showMaxLabel: false, formatter: (value) => minus(Number(value.toFixed(3))) }, splitLine: { lineStyle: { color: colour("line") } },
       splitNumber: small ? 4 : 5,
     },
@@ -99,7 +99,7 @@ function option(data, key, width, live) {
       { type: "line", data: stair(data, axis, points, edge.right), showSymbol: false, lineStyle: { color: colour("leaf"), width: 1.6 }, silent: true, z: 2,
         markLine: { silent: true, symbol: "none", data: lines }, markArea: { silent: true, data: area, itemStyle: { color: colour("leaf-soft", 0.7) } } },
       bars(points, axis, data),
-      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small)), labelLayout: { hideOverlap: true, moveOverlap: "shiftY" } },
+      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small, edge)), labelLayout: { hideOverlap: true, moveOverlap: "shiftY" } },
     ],
   };
 }
@@ -119,14 +119,14 @@ function bars(points, axis, data) {
   };
 }
 
-function dot(point, axis, data, label, shown, live, small) {
+function dot(point, axis, data, label, shown, live, small, edge) {
   const style = look(point, data.pick, live);
   const named = point.pick || (!small && shown.includes(point.key));
-  const right = point.x[axis.key] > (axis.limit ?? Infinity);
+  const far = Math.log(point.x[axis.key] / edge.left) / Math.log(edge.right / edge.left);
   return {
     value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
     itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, shadowBlur: 0, ...(style.pinned ? { borderWidth: 3 } : {}) },
-    label: { show: named, formatter: point.title, position: right ? "top" : "left", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+    label: { show: named, formatter: point.title, position: far < 0.5 ? "right" : far > 0.8 ? "bottom" : "top", distance: 8, offset: far < 0.5 ? [0, -12] : [0, 0], ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
       textBorderColor: colour("paper"), textBorderWidth: 3, width: 190, overflow: "truncate" },
     cursor: "pointer",
   };

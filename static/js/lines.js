@@ -10,13 +10,15 @@ export function drawLines(box) {
   if (data) chart(box, () => option(data));
 }
 
+const reach = (data) => Math.max(...data.series.flatMap((line) => line.points.map((point) => point[0]))) - data.series[0].points[0][0];
+
 function option(data) {
   const label = { color: colour("ink3"), fontFamily: font(), fontSize: 12 };
   return {
     animation: false,
-    grid: { left: 46, right: 74, top: 10, bottom: 26 },
-    xAxis: { type: "value", min: "dataMin", max: "dataMax", minInterval: 1, axisLabel: label, axisLine: { lineStyle: { color: colour("line2") } }, axisTick: { show: false }, splitLine: { show: false } },
-    yAxis: { type: "value", scale: true, splitNumber: 4, axisLabel: { ...label, formatter: (value) => minus(Number(value.toPrecision(4))) }, splitLine: { lineStyle: { color: colour("line") } } },
+    grid: { left: 46, right: 66, top: 10, bottom: 26 },
+    xAxis: { type: "value", min: "dataMin", max: "dataMax", interval: Math.max(1, Math.ceil(reach(data) / 4)), axisLabel: { ...label, hideOverlap: true }, axisLine: { lineStyle: { color: colour("line2") } }, axisTick: { show: false }, splitLine: { show: false } },
+    yAxis: { type: "value", scale: true, axisLine: { show: false }, axisTick: { show: false }, splitNumber: 4, axisLabel: { ...label, formatter: (value) => minus(Number(value.toPrecision(4))) }, splitLine: { lineStyle: { color: colour("line") } } },
     tooltip: { renderMode: "richText", trigger: "axis", backgroundColor: colour("paper"), borderColor: colour("line2"), textStyle: { color: colour("ink"), fontFamily: font(), fontSize: 12 } },
     series: data.series.map((line, n) => ({
       type: "line", name: line.name, data: line.points, symbol: line.dash ? "none" : MARKS[n % MARKS.length], symbolSize: 5,

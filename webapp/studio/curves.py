@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from webapp.studio.words import METRIC
+
 
 def charts(points: list[dict[str, Any]], candidate: str | None = None) -> list[dict[str, Any]]:
     """Events "curve" as charts [{title, series: [{name, points: [[x, y], ...], dash}]}]; losses together, all else by its name.
@@ -18,7 +20,7 @@ def charts(points: list[dict[str, Any]], candidate: str | None = None) -> list[d
     for name, line in lines.items():
         subject = subject_of(name)
         grouped.setdefault(subject, []).append({"name": name.replace(subject, "").strip() or name, "points": line, "dash": name.startswith("train")})
-    return [{"title": subject, "series": series} for subject, series in sorted(grouped.items(), key=lambda pair: pair[0] != "loss")]
+    return [{"title": METRIC.get(subject, subject), "series": series} for subject, series in sorted(grouped.items(), key=lambda pair: pair[0] != "loss")]
 
 
 def subject_of(name: str) -> str:

@@ -88,6 +88,7 @@ def result_page(at: Found, pick: str | None) -> dict[str, Any]:
         "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": at.files.get(picked.key, []) if picked else [],
         "job_files": at.files.get("", []), "models": {key: files for key, files in at.files.items()},
         "curves": curves.charts(finding.curve_points(at.job), picked.key) if picked else [],
+        "log": finding.log(at.job, 12) if not at.candidates else [],
         "howto": howto.howto(at.job, picked, at.files.get(picked.key, [])) if picked else [],
     }
 

@@ -45,7 +45,7 @@ def arrival(c: Candidate, metric: str) -> str:
     """Two lines on a candidate that was just measured."""
     quality = Quality(metric)
     found = quality_of(c, metric)
-    head = f"{front.broke(c).capitalize()}. " if c.broke else ""
+    head = f"Breaks {front.broke(c)}. " if c.broke else ""
     text = f"{quality.label} {quality.text(found)}{words.THIN + quality.unit if quality.unit else ''}"
     if c.change is None:
         return f"{head}{text}."
