@@ -20,6 +20,10 @@ from jobs.limits import limit  # noqa: E402
 
 app = Celery("espalier")
 app.conf.update(settings.CELERY)
+app.conf.broker_transport_options = app.conf.broker_transport_options | {
+    "max_retries": 1, "interval_start": 0, "interval_step": 0,      # of a sender; a worker reconnects by its own, patient rules
+    "socket_connect_timeout": 1,
+}
 app.conf.update(
     worker_pool="threads",
     worker_hijack_root_logger=False,
