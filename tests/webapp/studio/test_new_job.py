@@ -1,0 +1,117 @@
+"""The new-job form: what it starts with, what it says, what it submits; without scripts."""
+
+import pytest
+from django.http import QueryDict
+
+from jobs.models import Job
+from tests.webapp.sample import Garden, plant
+from tests.webapp.test_team_pages import as_
+from webapp.devices.shelf import shelf
+from webapp.forms import form_for
+from webapp.studio import prefill, steps
+from webapp.studio.draft import Draft
+
+
+@pytest.fixture
+def garden(db) -> Garden:
+    return plant()
+
+
+def form(garden: Garden, **changes: str) -> dict:
+    return {"model": str(garden.model.id), "dataset": str(garden.dataset.id), "device": "this-server", "metric": "top1", "hold": "drop",
+            "drop": "1.0", "how": "plan", "minutes": "5", "seed": "7"} | changes
+
+
+def data_of(**values) -> QueryDict:
+    data = QueryDict(mutable=True)
+    for name, value in values.items():
+        data.setlist(name, value if isinstance(value, list) else [value])
+    return data
+
+
+def post(garden: Garden, where: str, **fields):
+    return as_(garden.alice).post(f"/t/{garden.team.slug}/jobs/{where}", form(garden) | fields)
+
+
+def test_start_makes_the_job_that_was_asked_for(garden):
+    answer = post(garden, "new", do="start", on_flash_kib="on", flash_kib="400", on_ram_kib="", ram_kib="9")
+    job = Job.objects.filter(kind="fit").order_by("-created_at").first()
+    assert answer.status_code == 302
+    assert str(job.id) in answer["Location"]
+    assert job.goal["limits"]["flash_kib"] == 400
+    assert job.goal["limits"]["ram_kib"] is None, "a limit that is switched off is none, whatever its box holds"
+    assert job.goal["max_drop"] == 0.01
+    assert (job.seed, job.budget["minutes"], job.recipe) == (7, 5.0, None)
+
+
+@pytest.mark.parametrize(("field", "value", "said"), [
+    ("minutes", "0", "is not between 0.1 and 1440 minutes"),
+    ("drop", "much", "is not between 0 and 100 points"),
+    ("seed", "", "A number of seed is missing."),
+    ("device", "no-such-board", "No device is chosen."),
+    ("model", "11111111-1111-4111-8111-111111111111", "There is no such model in this team."),
+])
+def test_a_mistake_is_named_at_its_field_and_nothing_starts(garden, field, value, said):
+    before = Job.objects.count()
+    answer = post(garden, "new", do="start", **{field: value})
+    assert answer.status_code == 422
+    assert said in answer.content.decode().replace("&#x27;", "'")
+    assert Job.objects.count() == before
+
+
+def test_an_absolute_floor_replaces_the_drop(garden):
+    draft = Draft(garden.team, data_of(**form(garden, hold="floor", floor="90,5")), shelf(garden.team))
+    assert not draft.errors
+    assert (draft.goal.floor, draft.goal.max_drop) == (pytest.approx(0.905), None)
+
+
+def test_the_dry_run_follows_the_form(garden):
+    page = post(garden, "plan").content.decode()
+    assert "Tried, best first" in page
+    assert "python -m optimizers fit --model" in page
+    impossible = post(garden, "plan", on_flash_kib="on", flash_kib="0.5", device="rp2040").content.decode()
+    assert "This cannot work." in impossible
+    assert "Tried, best first" not in impossible
+
+
+def test_steps_are_added_moved_and_removed_without_scripts(garden):
+    data = data_of(step=[], new_technique="train")
+    data = steps.edited(data, "add")
+    data["new_technique"] = "fine-tune"
+    data = steps.edited(data, "add")
+    names = lambda: [data[f"technique-{key}"] for key in data.getlist("step")]
+    assert names() == ["train", "fine-tune"]
+    data = steps.edited(data, "up-1")
+    assert names() == ["fine-tune", "train"]
+    data = steps.edited(data, "remove-1")
+    assert names() == ["train"]
+    assert steps.edited(data, "add-anything").getlist("step"), "an unknown button changes nothing"
+
+
+def test_every_technique_has_a_form_that_gives_its_defaults_back():
+    from optimizers.catalogue import TECHNIQUES
+    from optimizers.recipe import build
+
+    for technique in TECHNIQUES.values():
+        kind = form_for(technique)
+        filled = kind(steps.defaults(kind, "0"), prefix="0")
+        assert filled.is_valid(), (technique.name, filled.errors)
+        assert build(technique, filled.params()).dump() == build(technique, {}).dump(), technique.name
+
+
+def test_a_pasted_recipe_is_checked(garden):
+    page = post(garden, "plan", how="paste", recipe="steps:\n- technique: quantise-static\n").content.decode()
+    assert "Did you mean" in page
+    page = post(garden, "new", do="start", how="paste", recipe="steps: [").content.decode()
+    assert "not valid YAML" in page
+
+
+def test_run_again_brings_the_form_back(garden):
+    garden.done.recipe = {"steps": [{"technique": "fine-tune", "version": 1, "params": {}}], "seed": 3}
+    garden.done.save()
+    data = prefill.prefilled(garden.team, data_of(**{"from": str(garden.done.id)}), shelf(garden.team))
+    assert data["how"] == "choose"
+    assert data["device"] == garden.done.device["name"]
+    assert data["flash_kib"] == "64"
+    draft = Draft(garden.team, data, shelf(garden.team))
+    assert [step.name for step in draft.recipe.steps] == ["fine-tune"]
