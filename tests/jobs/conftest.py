@@ -49,6 +49,11 @@ def run_script(monkeypatch):
     return use
 
 
+@pytest.fixture
+def prelude():
+    return PRELUDE
+
+
 PRELUDE = '''
 import hashlib, json, os, signal, sys, time
 folder = sys.argv[1]
