@@ -65,7 +65,7 @@ def short(value: float) -> str:
     """Three significant digits, never an exponent.
 
     >>> short(38.249), short(1234.5), short(0.0468), short(2)
-    ('38.2', '1,235', '0.0468', '2')
+    ('38.2', '1,234', '0.0468', '2')
     """
     if value == 0:
         return "0"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isqrt, prod
+
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.errors import Refusal
 from optimizers.goal import METRICS, Goal
@@ -79,24 +81,13 @@ def adapts(wanted: tuple[int | None, ...], given: tuple[int, ...]) -> bool:
     (True, True, True, False)
     """
     if len(given) == 1:
-        if len(wanted) != 1:
-            return len(wanted) > 1 and None not in wanted and product(wanted) == given[0]
-        return wanted[0] in (None, given[0])
+        return len(wanted) == 1 and wanted[0] in (None, given[0])
     if len(given) != 3:
-        return len(wanted) == len(given) and all(w in (None, g) for w, g in zip(wanted, given, strict=True))
+        return False
     channels = {given[0], 1, 3} if given[0] in (1, 3) else {given[0]}
     if len(wanted) == 3:
         return any(place is None or place in channels for place in (wanted[0], wanted[2]))
-    if len(wanted) == 2:
-        return given[0] in (1, 3)                   # (height, width) without a channel axis
-    return len(wanted) == 1 and (wanted[0] is None or any(wanted[0] % count == 0 for count in channels))
-
-
-def product(numbers: tuple[int | None, ...]) -> int:
-    total = 1
-    for number in numbers:
-        total *= number or 1
-    return total
+    return len(wanted) == 1 and (wanted[0] in (None, prod(given)) or any(isqrt(wanted[0] // c) ** 2 * c == wanted[0] for c in channels))
 
 
 def shape(extents: tuple[int | None, ...]) -> str:

@@ -1,0 +1,46 @@
+"""The file that ships is what is measured."""
+
+import numpy as np
+
+from optimizers.measure import latency
+from optimizers.measure.shipped import Shipped, fused_operators
+from optimizers.measure.yardstick import shipped
+
+
+def test_answers_do_not_depend_on_the_batch(trained, digits):
+    file = Shipped(trained)
+    x = digits.test.x[:70]
+    np.testing.assert_allclose(file.predict(x, batch=64), file.predict(x, batch=7), rtol=1e-4, atol=1e-5)
+    assert file.predict(x[:0]).shape[0] == 0
+    assert file.bytes == len(trained.serialize())
+
+
+def test_folding_and_slimming_change_no_answer(trained, digits):
+    x = digits.test.x[:50]
+    file = shipped(trained)
+    np.testing.assert_allclose(file.predict(x), Shipped(trained).predict(x), rtol=1e-3, atol=1e-4)
+    assert "BatchNormalization" not in fused_operators(file.content)
+    assert file.bytes <= len(trained.serialize())
+
+
+def test_a_race_times_both_in_turns(trained, digits):
+    file = Shipped(trained)
+    race = latency.race({"baseline": file, "this": Shipped(trained)}, digits.test.x, repeats=15, seconds=0.5)
+    assert len(race.samples["baseline"]) == len(race.samples["this"]) == 15
+    median, speedup = race.median("this"), race.speedup("this", "baseline")
+    assert 0 < median.low <= median.value <= median.high
+    assert 0.5 < speedup.value < 2, "the same file against itself"
+    assert "batch 1, 1 thread" in median.how and "processor time" in median.how
+
+
+def test_a_fixed_batch_is_fed_whole(trained, digits):
+    import onnx
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(trained.proto)
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.shape.dim[0].dim_value = 8
+    del proto.graph.value_info[:]
+    fixed = Shipped(trained.with_(proto=proto))
+    assert fixed.fixed_batch == 8
+    np.testing.assert_allclose(fixed.predict(digits.test.x[:11]), Shipped(trained).predict(digits.test.x[:11]), rtol=1e-4, atol=1e-5)

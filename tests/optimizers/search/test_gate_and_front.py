@@ -1,0 +1,76 @@
+"""Budgets, floors and fronts."""
+
+import pytest
+
+from optimizers.candidate import Candidate
+from optimizers.device import catalogue
+from optimizers.goal import Goal, Limits
+from optimizers.measurement import Change, Measurement
+from optimizers.search import gate, verdict
+from optimizers.search.pareto import front
+
+
+def number(value, unit="KiB", origin="measured"):
+    return Measurement(value=value, unit=unit, origin=origin, how="test")
+
+
+def candidate(key, size, quality, fits=True, took=1.0, broke=(), **changes):
+    return Candidate(key=key, title=key, recipe={}, fits=fits, broke=broke, validation=quality,
+                     measurements={"size_kib": number(size), "latency_ms": number(took, "ms"), "top1": number(quality, "fraction")}, **changes)
+
+
+def test_breach_says_by_how_much():
+    found = gate.budget_breaches({"ram_kib": number(86.0), "device_latency_ms": number(46.9, "ms")},
+                                 Goal(limits=Limits(ram_kib=48, latency_ms=40)), None)
+    assert [breach.sentence for breach in found] == ["RAM by 38 KiB", "latency by 6.9 ms"]
+    assert found[0].by == pytest.approx(38.0)
+
+
+def test_the_chip_is_a_limit_of_its_own():
+    chip = catalogue()["stm32h743"]
+    assert gate.effective(Goal(), chip).flash_kib == chip.flash_kib.value
+    assert gate.effective(Goal(limits=Limits(flash_kib=64)), chip).flash_kib == 64
+    assert gate.effective(Goal(limits=Limits(flash_kib=10**6)), chip).flash_kib == chip.flash_kib.value
+    assert gate.effective(Goal(), catalogue()["this-server"]).ram_kib is None
+
+
+def test_the_stricter_floor_counts():
+    assert gate.floor(Goal(max_drop=0.01, floor=0.95), 0.9) == 0.95
+    assert gate.floor(Goal(max_drop=0.01, floor=0.5), 0.9) == pytest.approx(0.89)
+    assert gate.floor(Goal(max_drop=None), 0.9) is None
+    assert gate.floor_breach(0.89, 0.89) == ()
+    assert gate.floor_breach(0.88, 0.89)[0].sentence == "floor by 1 points"
+
+
+def test_front_keeps_what_nobody_beats():
+    points = [(3, 1), (1, 3), (2, 2), (3, 3), (2, 2), (1, 4)]
+    assert front(points, lambda point: point) == [(3, 1), (1, 3), (2, 2), (2, 2)]
+    assert front([], lambda point: point) == []
+
+
+def test_the_smallest_certain_candidate_is_recommended():
+    rows = [candidate("a", 100, 0.91, baseline=True), candidate("b", 40, 0.905), candidate("c", 20, 0.90), candidate("d", 10, 0.5, fits=False)]
+    assert verdict.recommend(rows, {"a", "b"})[0].key == "b"
+    assert verdict.recommend(rows, set())[0].key == "a", "without certainty the best on validation"
+    assert verdict.recommend(rows[3:], set()) == (None, "")
+
+
+def test_sentences():
+    base = candidate("base", 312, 0.911, baseline=True)
+    change = Change(value=-0.42, low=-0.7, high=-0.1, n=100, verdict="worse", how="")
+    small = candidate("small", 38, 0.907, change=change)
+    assert verdict.sentence([base, small], small, base) == "It fits. 8.2 times smaller, 0.4 points lost."
+    slow = candidate("slow", 78, 0.911, change=change.model_copy(update={"value": 0.0}), notes=("Slower than the original: 1.3 times.",))
+    slow = slow.model_copy(update={"measurements": slow.measurements | {"speedup": number(0.76, "times")}})
+    assert verdict.sentence([base, slow], slow, base).startswith("It fits, but it is slower than the original: 1.3 times.")
+    broke = gate.budget_breaches({"ram_kib": number(86.0)}, Goal(limits=Limits(ram_kib=48)), None)
+    assert verdict.sentence([candidate("x", 1, 0.9, fits=False, broke=broke)], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
+    assert verdict.sentence([base], base, base) == "It fits as it is."
+
+
+def test_equal_files_stand_on_the_front_once():
+    from optimizers.candidate import File
+
+    file = File(role="model", name="model.onnx", path="a/model.onnx", bytes=1, sha256="0" * 64)
+    rows = [candidate("a", 10, 0.9, files=(file,)), candidate("b", 10, 0.9, files=(file,))]
+    assert verdict.frontier(rows) == ("a",)
