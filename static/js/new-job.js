@@ -5,17 +5,17 @@
   if (!form) return;
   const short = (value) => String(Number(value.toPrecision(value >= 100 ? 3 : 2)));
 
-  function place(slider) {
+  function place(slider, value = 10 ** Number(slider.value)) {
     const low = Number(slider.min), high = Number(slider.max);
     slider.style.setProperty("--fill", `${100 * (Number(slider.value) - low) / (high - low)}%`);
-    slider.setAttribute("aria-valuetext", `${short(10 ** Number(slider.value))} ${slider.dataset.unit}`);
+    slider.setAttribute("aria-valuetext", `${short(value)} ${slider.dataset.unit}`);
   }
 
   function follow(box) {       // number box -> slider
     const slider = form.querySelector(`[data-slider="${box.name}"]`);
     const value = Number(box.value.replace(",", "."));
     if (slider && value > 0) slider.value = Math.log10(value);
-    if (slider) place(slider);
+    if (slider) place(slider, value > 0 ? value : undefined);
   }
 
   function settle() { form.querySelectorAll("[data-scale-box]").forEach(follow); }
