@@ -232,3 +232,31 @@ CARD = {"kind": "onnx", "family": "network", "title": "t"}
 FACT = {"value": 100, "unit": "MHz", "source": "test"}
 DEVICE = {"name": "d", "title": "D", "core": "c", "kind": "board", "isa": "aarch64", "clock_mhz": FACT,
           "ram_kib": {"value": 1000, "unit": "KiB", "source": "test"}, "dtypes": ["float32"], "runtimes": ["onnxruntime"]}
+
+
+def test_a_database_that_drops_every_connection_costs_nothing(make_job, run_script):
+    """Three times in a row, while the child talks: every line arrives, once and in order."""
+    run_script("for i in range(30): say('log', text=str(i)); time.sleep(0.1)\ncandidate('kept'); say('done')")
+    job = make_job()
+    over = threading.Event()
+
+    def drop():
+        from django.db import connection
+
+        while not Event.objects.exists():
+            time.sleep(0.05)
+        for _ in range(3):
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                               "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+            over.wait(0.5)
+        connection.close()
+
+    thread = threading.Thread(target=drop)
+    thread.start()
+    lease = claim("w")
+    see_through(lease)
+    thread.join()
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("succeeded", None)
+    assert [event.data["text"] for event in Event.objects.filter(type="log").order_by("id")] == [str(i) for i in range(30)]
