@@ -40,11 +40,12 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
             break
     if not any(line.strip() for line in lines):
         raise OptimizerError("The file is empty.", path.name, "Upload a table with a header and at least a few rows.", "empty")
-    delimiter = max(DELIMITERS, key=lambda d: columns_by(lines, d))
-    if columns_by(lines, delimiter) < 2:
+    top = next(line for line in lines if line.strip())
+    delimiter = max(DELIMITERS, key=lambda d: (max(columns_by(lines, d), 1), columns_by([top], d)))     # rows that disagree are named later
+    if columns_by([top], delimiter) < 2:
         raise OptimizerError("The file has one column only; a table needs features and a target.", path.name,
                              "Separate the columns by comma, semicolon, tab or |.", "one-column")
-    sample = parsed(lines, delimiter)
+    sample = parsed(lines, delimiter) or parsed([top], delimiter)
     known = looks_like_header(sample) if header is None else header
     names = tuple(cell.strip() or f"column {i + 1}" for i, cell in enumerate(sample[0])) if known else \
         tuple(f"column {i + 1}" for i in range(len(sample[0])))
