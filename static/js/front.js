@@ -70,7 +70,8 @@ function option(data, key, width, live) {
   const label = { color: colour("ink3"), fontFamily: font(), fontSize: 12 };
   const rule = { color: colour("bad"), type: [5, 4], width: 1.5 };
   const ruleLabel = { ...label, color: colour("bad"), fontWeight: 600 };
-  const shown = axis.front.concat(data.points.filter((p) => p.pick || p.baseline || p.key === data.pick).map((p) => p.key));
+  const few = points.length < 6;                    // with many points only those that fit are named; the others say it when touched
+  const shown = data.points.filter((p) => p.pick || p.baseline || p.key === data.pick || (axis.front.includes(p.key) && (few || p.fits))).map((p) => p.key);
   const lines = [];
   if (axis.limit) lines.push({ xAxis: axis.limit, name: "budget", label: { ...ruleLabel, formatter: `budget ${figure(axis.limit)}${narrow}${axis.unit}`, position: "end" }, lineStyle: rule });
   if (data.floor !== null) lines.push({ yAxis: data.floor, label: { ...ruleLabel, formatter: `floor ${data.floor_text}`, position: "insideEndBottom" }, lineStyle: rule });
@@ -106,7 +107,7 @@ function option(data, key, width, live) {
 
 function bars(points, axis, data) {
   return {
-    type: "custom", silent: true, z: 1,
+    type: "custom", silent: true, z: 3,
     data: points.filter((point) => point.low !== null).map((point) => [point.x[axis.key], point.low, point.high, point.pick ? 2 : point.baseline ? 3 : point.fits ? 1 : 0]),
     renderItem(params, api) {
       const [x, low] = api.coord([api.value(0), api.value(1)]);
@@ -126,7 +127,7 @@ function dot(point, axis, data, label, shown, live, small, edge) {
   return {
     value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
     itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, shadowBlur: 0, ...(style.pinned ? { borderWidth: 3 } : {}) },
-    label: { show: named, formatter: point.title, position: far < 0.5 ? "right" : far > 0.8 ? "bottom" : "top", distance: 8, offset: far < 0.5 ? [0, -12] : [0, 0], ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+    label: { show: named, formatter: point.title, position: far < 0.5 ? [style.size + 3, -12] : far > 0.8 ? "bottom" : "top", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
       textBorderColor: colour("paper"), textBorderWidth: 3, width: 190, overflow: "truncate" },
     cursor: "pointer",
   };

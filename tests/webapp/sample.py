@@ -211,7 +211,24 @@ def keep(job: Job, rows: tuple, goal: Goal = GOAL) -> None:
             data=candidate.model_dump(mode="json"))
         for file in candidate.files:
             Artifact.objects.create(job=job, candidate=stored, role=file.role, name=file.name, media_type=file.media_type,
-                                    blob=store.put([f"{candidate.title} {file.name} ".encode() * (file.bytes // 40 + 1)]))
+                                    blob=store.put([content(candidate.title, file)]))
+
+
+README = """# How to run it
+
+```python
+import numpy as np
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
+row = np.zeros((1, 1, 28, 28), np.float32)  # put your own rows here
+print(session.run(["scores"], {"image": row})[0].argmax(axis=1))
+```
+"""
+
+
+def content(title: str, file: File) -> bytes:
+    return README.encode() if file.role == "readme" else f"{title} {file.name} ".encode() * (file.bytes // 40 + 1)
 
 
 def make_candidate(row: tuple, goal: Goal) -> Candidate:

@@ -8,6 +8,7 @@ from django.db.models import F
 from django.shortcuts import get_object_or_404
 from django.utils import timezone
 
+from jobs import store
 from jobs.models import Artifact, Attempt, Event, Job, Worker
 from optimizers.candidate import Candidate
 from optimizers.device import Device
@@ -17,6 +18,7 @@ from webapp.teams import gate
 from webapp.teams.models import Team
 
 LOG_LINES = 300
+README_BYTES = 64 * 1024
 SILENCE = timedelta(seconds=60)      # a worker that said nothing for so long has left
 
 
@@ -67,6 +69,12 @@ def curve_points(job: Job) -> list[dict[str, Any]]:
 def attempt_of(job: Job) -> tuple[Attempt | None, Worker | None]:
     attempt = job.attempts.order_by("-number").first()
     return attempt, Worker.objects.filter(name=attempt.worker).first() if attempt else None
+
+
+def readme(files: list[Artifact]) -> str:
+    """The text of a candidate's "how to run it" page; empty when there is none, or when it is no small text."""
+    page = next((file for file in files if file.role == "readme" and file.blob.size < README_BYTES), None)
+    return b"".join(store.read(page.blob)).decode("utf-8", "replace") if page else ""
 
 
 def workers() -> int:

@@ -83,19 +83,20 @@ def result_page(at: Found, pick: str | None) -> dict[str, Any]:
     shown = present.result(at.candidates, at.goal, at.device, at.job.result, pick)
     chosen, picked = shown.chosen, shown.picked
     attempt, _ = finding.attempt_of(at.job)
+    picked_files = at.files.get(picked.key, []) if picked else []
     return {
         "job": at.job, "found": at, "r": shown, "why": present.why(shown), "attempt": attempt,
-        "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": at.files.get(picked.key, []) if picked else [],
+        "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": picked_files,
         "job_files": at.files.get("", []), "models": {key: files for key, files in at.files.items()},
         "curves": curves.charts(finding.curve_points(at.job), picked.key) if picked else [],
         "log": finding.log(at.job, 12) if not at.candidates else [],
-        "howto": howto.howto(at.job, picked, at.files.get(picked.key, [])) if picked else [],
+        "howto": howto.howto(at.job, picked, picked_files, finding.readme(picked_files)) if picked else [],
     }
 
 
 def failed_page(at: Found) -> dict[str, Any]:
     error = at.job.error or {}
-    steps = walk.plan(at.job.plan)
+    steps = [step.model_copy(update={"state": "failed"}) if step.state == "running" else step for step in walk.plan(at.job.plan)]
     ours = error.get("fault") == "ours" or not error.get("refusal")
     return {
         "job": at.job, "found": at, "error": error, "refusal": error.get("refusal") or {}, "ours": ours,

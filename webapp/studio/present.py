@@ -12,7 +12,7 @@ from webapp.studio import front, grids, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
 
-COLUMNS = 4         # costs in the table; the chart can switch to the others
+COLUMNS = 3         # costs in the table; the chart can switch to the others
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     told = by_key.get(done.get("recommended") or "")
     best = told or verdict.best(candidates)
     changed = [c for c in candidates if not c.baseline]
-    chosen = best or verdict.closest(changed) or next(iter(changed), None) or baseline
+    chosen = best or verdict.closest(changed) or verdict.closest(candidates) or next(iter(changed), None) or baseline
     picked = by_key.get(pick or "") or chosen
     axes = usable(candidates)
     shown = first_axis(goal, axes)
@@ -108,7 +108,7 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     fits = bool(best and best.fits)
     return Result(
         goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen, picked=picked,
-        recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, goal, best),
+        recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, best),
         tone="bad" if not fits else "warn" if warnings else "leaf", warnings=tuple(warnings),
         fitting=sum(c.fits and not c.baseline for c in candidates), front=tuple(keys),
         bars=tuple(verdict.budget_bars(chosen, goal)) if chosen else (), strip=verdict.strip(chosen, floor, reach) if chosen else None,

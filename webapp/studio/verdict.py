@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from optimizers.candidate import Candidate
 from optimizers.device import Device
 from optimizers.goal import LIMITS, Goal
+from optimizers.search import verdict as planner
 from webapp.studio import words
 from webapp.studio.axes import quality_of, value
 from webapp.studio.front import broke
@@ -43,9 +44,9 @@ def best(candidates: list[Candidate]) -> Candidate | None:
 
 
 def closest(candidates: list[Candidate]) -> Candidate | None:
-    """Of those that break the budget, the one whose worst overrun is least."""
+    """Of those that break the budget, the one that breaks fewest lines, and those by least."""
     breaking = [c for c in candidates if c.broke]
-    return min(breaking, key=lambda c: max(abs(b.by) / (abs(b.allowed) or 1) for b in c.broke), default=None)
+    return min(breaking, key=lambda c: (len(c.broke), max(abs(b.by) / (abs(b.allowed) or 1) for b in c.broke)), default=None)
 
 
 def times(ratio: float) -> str:
@@ -56,33 +57,9 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
-def sentence(candidates: list[Candidate], goal: Goal, chosen: Candidate | None) -> str:
-    """"It fits. 8.2 times smaller, 0.4 points lost." """
-    baseline = next((c for c in candidates if c.baseline), None)
-    if not candidates:
-        return "Nothing was measured."
-    if chosen is None or not chosen.fits:
-        near = closest([c for c in candidates if not c.baseline]) or closest(candidates)
-        return f"Nothing fits. The closest breaks {broke(near)}." if near else "Nothing fits."
-    if chosen.baseline:
-        return "The original fits as it is; nothing smaller held the floor."
-    parts = [part for part in (size_change(chosen, baseline), quality_change(chosen)) if part]
-    return "It fits." + (f" {', '.join(parts)}." if parts else "")
-
-
-def size_change(chosen: Candidate, baseline: Candidate | None) -> str:
-    before, after = (value(c, "size_kib") if c else None for c in (baseline, chosen))
-    if not before or not after:
-        return ""
-    return f"{times(before / after)} times smaller" if after <= before else f"{times(after / before)} times larger"
-
-
-def quality_change(chosen: Candidate) -> str:
-    if chosen.change is None:
-        return ""
-    lost = chosen.change.value
-    amount = f"{abs(lost):.1f}"
-    return f"{amount} points {'lost' if lost < 0 else 'gained'}" if float(amount) else "nothing lost"
+def sentence(candidates: list[Candidate], chosen: Candidate | None) -> str:
+    """The planner's own words, for a job that was stopped before it said them."""
+    return planner.sentence(candidates, chosen, next((c for c in candidates if c.baseline), None))
 
 
 def budget_bars(chosen: Candidate, goal: Goal) -> list[BudgetBar]:
@@ -93,10 +70,10 @@ def budget_bars(chosen: Candidate, goal: Goal) -> list[BudgetBar]:
         if allowed is None:
             continue
         if m is None:
-            bars.append(BudgetBar(label, "not measured", "", f"{words.sig(allowed)}{words.THIN}{unit}", "", "", 0, 0.8, False))
+            bars.append(BudgetBar(label, "not measured", "", f"{allowed:,.4g}{words.THIN}{unit}", "", "", 0, 0.8, False))
             continue
         full = max(allowed / 0.8, m.value * 1.05)
-        bars.append(BudgetBar(label, words.sig(m.value), unit, f"{words.sig(allowed)}{words.THIN}{unit}", m.origin, m.how,
+        bars.append(BudgetBar(label, words.sig(m.value), unit, f"{allowed:,.4g}{words.THIN}{unit}", m.origin, m.how,
                               m.value / full, allowed / full, m.value > allowed))
     return bars
 

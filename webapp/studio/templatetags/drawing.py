@@ -1,6 +1,8 @@
 """Filters of the job pages alone: places in a drawing, values for sorting, words for files."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django import template
 
@@ -50,3 +52,8 @@ def role_words(role: str) -> str:
 @register.filter
 def role_icon(role: str) -> str:
     return ICONS.get(role, "file")
+
+
+@register.filter
+def at(items: Sequence[Any], place: int) -> Any:
+    return items[place]
