@@ -1,0 +1,77 @@
+"""int8 that really runs in int8, layers that stay in float, and what each layer costs alone."""
+
+import numpy as np
+import pytest
+
+from optimizers.compress.fused import count
+from optimizers.compress.quantize_dynamic import DynamicQuantization
+from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.device import catalogue
+from optimizers.errors import OptimizerError
+from optimizers.measure.shipped import Shipped
+
+
+def top1(network, digits):
+    return float((Shipped(network).predict(digits.test.x).argmax(axis=1) == digits.test.y).mean())
+
+
+def layers(network):
+    return [node.name for node in network.proto.graph.node if node.op_type in ("Conv", "Gemm")]
+
+
+def test_every_layer_runs_in_integers_and_little_is_lost(trained, digits, context):
+    made = StaticQuantization(rows=100, first="int8").apply(trained, digits, context)
+    assert made.state == "quantized" and count(made.proto).left == 0
+    assert made.notes[-1] == "3 of 3 convolutions and 1 of 1 matrix product run in int8."
+    assert len(made.serialize()) < 0.4 * len(trained.serialize())
+    assert abs(top1(made, digits) - top1(trained, digits)) <= 0.02
+
+
+def test_the_first_layer_stays_in_float_where_that_is_faster(trained, digits, context):
+    made = StaticQuantization(rows=100).apply(trained, digits, context)
+    assert count(made.proto).float_conv == 1
+    assert any("under four channels" in note for note in made.notes)
+    context.device = catalogue()["stm32h743"]
+    small = StaticQuantization(rows=100).apply(trained, digits, context)
+    assert "Weights and activations are int8" in small.notes[-1]
+    types = {tensor.data_type for tensor in small.proto.graph.initializer}
+    assert 2 not in types, "no uint8 zero point for a microcontroller"
+
+
+@pytest.mark.parametrize("calibration", ["minmax", "percentile", "entropy"])
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_every_calibration_keeps_the_network_useful(calibration, per_channel, trained, digits, context):
+    made = StaticQuantization(rows=70, calibration=calibration, per_channel=per_channel).apply(trained, digits, context)
+    assert top1(made, digits) >= top1(trained, digits) - 0.06
+
+
+def test_named_layers_stay_in_float(trained, digits, context):
+    name = layers(trained)[1]
+    made = StaticQuantization(rows=50, keep_float=(name,), first="int8").apply(trained, digits, context)
+    assert count(made.proto).left == 1 and f"Kept in float: {name}." in made.notes
+    with pytest.raises(OptimizerError) as error:
+        StaticQuantization(rows=50, keep_float=("nope",)).apply(trained, digits, context)
+    assert error.value.refusal.code == "unknown-layer" and name in error.value.refusal.mend
+
+
+def test_sensitivity_has_a_row_for_each_layer(trained, digits, context):
+    made = StaticQuantization(rows=50, sensitivity=True, keep_above=0.0, first="int8").apply(trained, digits, context)
+    assert [row.layer for row in made.sensitivity] == layers(trained)
+    assert all(row.treatment == "int8" and row.kept_float == (row.loss > 0) for row in made.sensitivity)
+    assert count(made.proto).left == sum(row.kept_float for row in made.sensitivity)
+
+
+def test_calibration_reads_training_rows_only(trained, digits, context):
+    """Other validation and test rows give the same file."""
+    from dataclasses import replace
+
+    noise = replace(digits, validation=replace(digits.validation, x=digits.validation.x * 0), test=replace(digits.test, x=digits.test.x * 0))
+    first, second = (StaticQuantization(rows=40).apply(trained, data, context) for data in (digits, noise))
+    assert first.serialize() == second.serialize()
+
+
+def test_dynamic_reaches_matrix_products_only(trained, digits, context):
+    made = DynamicQuantization().apply(trained, digits, context)
+    found = count(made.proto)
+    assert found.dense == 1 and found.float_conv == 3 and "Convolutions stay in float" in made.notes[-1]
+    np.testing.assert_allclose(Shipped(made).predict(digits.test.x), Shipped(trained).predict(digits.test.x), atol=1.0)

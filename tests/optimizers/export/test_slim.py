@@ -1,0 +1,52 @@
+"""Fewer bytes, the same numbers."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from optimizers.export.slim import slim
+from optimizers.measure.shipped import open_session
+
+
+def wordy():
+    """y = (x + one) * one_again, with notes, shapes and a repeated constant."""
+    one = numpy_helper.from_array(np.ones(2, np.float32), "a/very/long/name/of/one")
+    again = numpy_helper.from_array(np.ones(2, np.float32), "a/very/long/name/of/one_again")
+    nodes = [helper.make_node("Add", ["x", one.name], ["a/long/sum"], name="long/add", doc_string="a story"),
+             helper.make_node("Mul", ["a/long/sum", again.name], ["y"], name="long/mul")]
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [None, 2])], [value("y", TensorProto.FLOAT, [None, 2])],
+                              [one, again], value_info=[value("a/long/sum", TensorProto.FLOAT, [None, 2])])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    helper.set_model_props(model, {"made by": "an exporter with much to say"})
+    return model
+
+
+def run(proto):
+    return open_session(proto.SerializeToString()).run(None, {"x": np.array([[2, 3]], np.float32)})[0].tolist()
+
+
+def test_notes_and_repeats_go_and_answers_stay():
+    before = wordy()
+    content = before.SerializeToString()
+    after = slim(before)
+    assert before.SerializeToString() == content, "the graph that came in is never changed"
+    onnx.checker.check_model(after)
+    assert len(after.SerializeToString()) < 0.6 * len(content)
+    assert len(after.graph.initializer) == 1 and not after.metadata_props and not after.graph.value_info
+    assert [after.graph.input[0].name, after.graph.output[0].name] == ["x", "y"]
+    assert run(after) == run(before) == [[3, 4]]
+
+
+def test_names_stay_when_asked():
+    after = slim(wordy(), rename=False)
+    assert [node.name for node in after.graph.node] == ["long/add", "long/mul"]
+    assert run(after) == [[3, 4]]
+
+
+def test_short_names_never_meet_an_input():
+    model = wordy()
+    model.graph.input[0].name = model.graph.node[0].input[0] = "t0"
+    after = slim(model)
+    onnx.checker.check_model(after)
+    assert open_session(after.SerializeToString()).run(None, {"t0": np.array([[2, 3]], np.float32)})[0].tolist() == [[3, 4]]

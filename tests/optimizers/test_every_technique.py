@@ -1,0 +1,85 @@
+"""One contract for all: each technique of the catalogue builds, survives JSON, minds its bounds, and leaves its input alone."""
+
+import json
+import math
+
+import pytest
+
+from optimizers.catalogue import TECHNIQUES
+from optimizers.errors import OptimizerError
+from optimizers.measure.shipped import Shipped
+from optimizers.recipe import Recipe, build
+
+QUICK = {"train": {"epochs": 1, "architecture": "tiny-cnn"}, "fine-tune": {"epochs": 1}, "quantize-static": {"rows": 32}}
+each = pytest.mark.parametrize("name", TECHNIQUES)
+
+
+def quick(name):
+    return TECHNIQUES[name](**QUICK.get(name, {}))
+
+
+@each
+def test_defaults_build_and_survive_json(name):
+    technique = TECHNIQUES[name]()
+    again = Recipe.load(json.loads(json.dumps(Recipe((technique,), seed=7).dump())))
+    assert again.steps == (technique,) and again.seed == 7
+    assert Recipe.parse(Recipe((technique,), 7).to_yaml()).dump() == Recipe((technique,), 7).dump()
+
+
+@each
+def test_it_introduces_itself(name):
+    technique = TECHNIQUES[name]
+    assert technique.name == name and technique.title and technique.family in ("training", "quantization", "pruning")
+    assert (technique.__doc__ or "").strip().endswith(".")
+    for field, spec in technique.parameters()["properties"].items():
+        assert spec.get("description"), f"{name}.{field} has no help"
+        assert "default" in spec
+        for value in spec.get("search", ()):
+            build(technique, {field: value})
+
+
+@each
+def test_each_bound_is_kept(name):
+    technique = TECHNIQUES[name]
+    for field, spec in technique.parameters()["properties"].items():
+        for bound, beyond in (("minimum", -1), ("maximum", 1)):
+            if bound not in spec:
+                continue
+            limit = spec[bound]
+            build(technique, {field: limit})
+            with pytest.raises(OptimizerError) as error:
+                build(technique, {field: limit + beyond if isinstance(limit, int) else math.nextafter(limit, beyond * math.inf)})
+            assert error.value.refusal.where == f"{name}.{field}"
+        if "enum" in spec:
+            with pytest.raises(OptimizerError):
+                build(technique, {field: "no such choice"})
+    with pytest.raises(OptimizerError) as error:
+        build(technique, {"no_such_parameter": 1})
+    assert error.value.refusal.code == "unknown-parameter"
+
+
+@each
+def test_input_untouched_and_same_seed_same_result(name, trained, digits, tmp_path):
+    from optimizers.context import Context
+    from optimizers.device import catalogue
+
+    before = trained.serialize()
+    made = [quick(name).apply(trained, digits, Context(tmp_path / str(turn), seed=11, device=catalogue()["this-server"], metric="top1"))
+            for turn in range(2)]
+    assert trained.serialize() == before
+    assert made[0].serialize() == made[1].serialize()
+    assert made[0].serialize() != before
+    assert made[0].state == TECHNIQUES[name].gives
+
+
+@each
+def test_what_comes_out_runs(name, trained, digits, context):
+    made = quick(name).apply(trained, digits, context)
+    outputs = Shipped(made).predict(digits.test.x[:20])
+    assert outputs.shape == (20, 10)
+    assert made.preprocessing == trained.preprocessing
+
+
+@each
+def test_time_is_foreseen(name):
+    assert 0 < TECHNIQUES[name]().seconds(None, None) < 24 * 3600
