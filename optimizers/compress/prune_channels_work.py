@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ import torch.nn.functional as F
 import torch_pruning as tp
 from torch import fx, nn
 
-from optimizers.compress.prune_channels_reach import CONVS, ROOTS, layers, prunable, shapes
+from optimizers.compress.prune_channels_reach import CONVS, ROOTS, TRANSPOSED, layers, prunable, shapes
 from optimizers.compress.prune_channels_widths import Cost, Group, granule, widths_by_layer, widths_by_network
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
@@ -64,7 +65,9 @@ def one_round(module: fx.GraphModule, example: torch.Tensor, rows: Rows, setting
     if now <= target:
         return
     score = scorer(module, rows, settings.score, regression)
-    dependencies = tp.DependencyGraph().build_dependency(module, example_inputs=example)
+    with warnings.catch_warnings():         # it warns of parameters outside layers, whose layers are left whole here
+        warnings.simplefilter("ignore")
+        dependencies = tp.DependencyGraph().build_dependency(module, example_inputs=example)
     steps = {path: granule(outs, settings.round_to) for path, (outs, _) in before.items()}
     found = groups_of(module, dependencies, example, kept, score, steps)
     if not found:
@@ -85,18 +88,13 @@ def groups_of(module: fx.GraphModule, dependencies: Any, example: torch.Tensor, 
     """Every group that may lose channels, with the layer it is pruned by."""
     allowed = prunable(module, example) - kept
     paths = {layer: path for path, layer in module.named_modules()}
+    depthwise = {path for path, layer in module.named_modules() if is_depthwise(layer)}
+    every = [(group, *members(group, dependencies, paths)) for group in dependencies.get_all_groups(ignored_layers=[], root_module_types=[*ROOTS])]
+    doubtful = half_understood(module, [(outs, ins) for _, outs, ins in every])
     found = []
-    for group in dependencies.get_all_groups(ignored_layers=[], root_module_types=[*ROOTS]):
-        outs: dict[str, int] = {}
-        ins: dict[str, int] = {}
-        for dependency, indices in group:
-            layer = dependency.target.module
-            if isinstance(layer, ROOTS) or isinstance(layer, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)):
-                side = outs if dependencies.is_out_channel_pruning_fn(dependency.handler) else ins
-                side[paths[layer]] = side.get(paths[layer], 0) + len(indices)
-        depthwise = {path for path in outs if is_depthwise(module.get_submodule(path))}
+    for group, outs, ins in every:
         root = group[0][0].target.module
-        if root not in paths or not outs or not set(outs) - depthwise <= allowed:
+        if root not in paths or not outs or not set(outs) - depthwise <= allowed or (outs.keys() | ins.keys()) & doubtful:
             continue
         worth = score(group)
         if worth is not None and len(worth) > 1:
@@ -104,6 +102,30 @@ def groups_of(module: fx.GraphModule, dependencies: Any, example: torch.Tensor, 
             fed = {path: count for path, count in ins.items() if path not in depthwise}
             found.append((Group(worth / max(float(worth.mean()), 1e-30), steps[paths[root]], outs, fed), root))
     return found
+
+
+def members(group: Any, dependencies: Any, paths: dict[nn.Module, str]) -> tuple[dict[str, int], dict[str, int]]:
+    """Per layer path, how many of its output and of its input channels a group holds."""
+    outs: dict[str, int] = {}
+    ins: dict[str, int] = {}
+    for dependency, indices in group:
+        layer = dependency.target.module
+        if isinstance(layer, (*ROOTS, *TRANSPOSED)):
+            side = outs if dependencies.is_out_channel_pruning_fn(dependency.handler) else ins
+            side[paths[layer]] = side.get(paths[layer], 0) + len(indices)
+    return outs, ins
+
+
+def half_understood(module: fx.GraphModule, sides: list[tuple[dict[str, int], dict[str, int]]]) -> set[str]:
+    """Layers whose channels the dependency graph does not account for in full, such as a linear layer after a flattened concat."""
+    doubtful: set[str] = set()
+    fed: dict[str, int] = {}
+    for outs, ins in sides:
+        doubtful |= {path for path, count in outs.items() if count != channels(module.get_submodule(path))[0]}
+        for path, count in ins.items():
+            fed[path] = fed.get(path, 0) + count
+    return doubtful | {path for path, count in fed.items() if count != channels(module.get_submodule(path))[1]
+                       and not is_depthwise(module.get_submodule(path))}
 
 
 def scorer(module: fx.GraphModule, rows: Rows, score: str, regression: bool) -> Any:
@@ -161,7 +183,9 @@ def costs_of(module: fx.GraphModule, example: torch.Tensor) -> dict[str, Cost]:
 
 def channels(layer: nn.Module) -> tuple[int, int]:
     """(out, in)."""
-    return (layer.out_channels, layer.in_channels) if isinstance(layer, CONVS) else (layer.out_features, layer.in_features)     # type: ignore
+    if isinstance(layer, nn.Linear):
+        return layer.out_features, layer.in_features
+    return int(layer.out_channels), int(layer.in_channels)      # type: ignore[arg-type]
 
 
 def is_depthwise(layer: nn.Module) -> bool:
