@@ -5,10 +5,9 @@ import sys
 import time
 from pathlib import Path
 
-from espalier import Client, EspalierError, table
-
 from demo import road
 from demo.house import House
+from espalier import Client, EspalierError, table
 
 DEVICE = "raspberry-pi-4"
 
@@ -41,7 +40,7 @@ def walk(client: Client, given: argparse.Namespace) -> None:
     say(f"Fit {model.name} for {given.device}, at most {given.minutes:g} minutes:")
     job = client.submit_optimize_job(model=model, dataset=dataset, device=given.device, max_drop=0.02, minutes=given.minutes, seed=0)
     job.wait(progress=say.progress)
-    print(f"\n{job.title}\n\n{table.front(job)}\n\n{job.verdict}")
+    print(f"\n\n{job.title}\n\n{table.front(job)}\n\n{job.verdict}")
     folder = Path("var") / "demo"
     if best := job.recommended():
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,19 +49,22 @@ def walk(client: Client, given: argparse.Namespace) -> None:
 
 
 class Say:
-    """Lines with the seconds since the start; progress only when it changes."""
+    """Lines with the seconds since the start; progress in one line that changes on a terminal, elsewhere a line for each candidate."""
 
     def __init__(self) -> None:
         self.begin, self.last = time.monotonic(), ""
 
     def __call__(self, words: str) -> None:
-        print(f"{time.monotonic() - self.begin:6.1f} s  {words}", flush=True)
+        print(f"\r{time.monotonic() - self.begin:6.1f} s  {words:<100}".rstrip(), flush=True)
 
     def progress(self, job) -> None:
-        words = f"   {100 * job.data['progress']:3.0f} %  {job.data.get('note') or job.data.get('step') or job.state}"
-        if words != self.last:
+        found = f"{len(job.candidates)} candidate{'s' * (len(job.candidates) != 1)}"
+        words = f"   {100 * job.data['progress']:3.0f} %  {found}"
+        if sys.stdout.isatty():
+            print(f"\r{time.monotonic() - self.begin:6.1f} s  {words}  {job.data['note'][:70]:<70}", end="", flush=True)
+        elif found != self.last:
             self(words)
-        self.last = words
+        self.last = found
 
 
 if __name__ == "__main__":

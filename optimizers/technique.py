@@ -23,7 +23,7 @@ State = Literal["float", "quantized", "half"]      # what a step takes and gives
 def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",
           search: tuple[Any, ...] | None = None) -> Any:
     """A field of a technique: default, one line of help, bounds, unit, and the values a planner may try."""
-    extra = {"unit": unit} | ({"search": list(search)} if search else {})
+    extra: dict[str, Any] = {"unit": unit} | ({"search": list(search)} if search else {})
     return Field(default, description=help, ge=low, le=high, json_schema_extra=extra)
 
 

@@ -38,7 +38,7 @@ def pytest_configure() -> None:
     """Load the settings now: pytest-django sets Django up only when they are."""
     from django.conf import settings
 
-    if settings.DATA_DIR != DATA.resolve():
+    if DATA.resolve() != settings.DATA_DIR:
         raise pytest.UsageError("settings were loaded before this file could name the data folder of the tests")
 
 

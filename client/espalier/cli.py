@@ -12,6 +12,7 @@ from espalier import login, table
 from espalier.client import Client
 from espalier.errors import InternalError, UserError
 from espalier.job import Job
+from espalier.library import Asset
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -82,6 +83,7 @@ def login_(given) -> None:
 def upload(given) -> None:
     kind = given.kind or ("model" if given.file.suffix in {".onnx", ".pt2", ".safetensors"} else "dataset")
     client, show = Client(), bar(given.file.name)
+    asset: Asset
     if kind == "model":
         asset = client.upload_model(given.file, name=given.name, architecture=given.architecture, progress=show)
     else:

@@ -54,7 +54,7 @@ class Client:
         """Send a dataset file (.zip of folders or idx pairs, .npz, .csv). target: the column to predict, of a table."""
         return self.bring(Dataset, path, "dataset", name, {"target": target}, progress, wait)
 
-    def bring(self, kind: type, path: str | Path, word: str, name: str | None, options: dict, progress: Progress | None, wait: bool) -> Any:
+    def bring(self, kind: Any, path: str | Path, word: str, name: str | None, options: dict, progress: Progress | None, wait: bool) -> Any:
         given = {key: value for key, value in options.items() if value is not None}
         id = upload(self.wire, Path(path), word, name, given, progress)
         asset = kind(self, self.wire.get(f"/{kind.path}/{id}"))

@@ -43,8 +43,8 @@ def resample(counts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], 
 def interval(samples: np.ndarray, level: float = LEVEL) -> tuple[float, float]:
     """The middle `level` of the samples (percentile interval).
 
-    >>> interval(np.arange(101.0), 0.9)
-    (5.0, 95.0)
+    >>> interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
     """
     low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -6,8 +6,8 @@ import json
 
 import httpx
 import pytest
-from espalier import Client, InternalError, UserError, cli, uploads
 
+from espalier import Client, InternalError, UserError, cli, uploads
 from jobs import store
 from jobs.models import Artifact, Asset, Candidate, Job
 from webapp.teams.models import Membership, Role, Scope, Team, Token, User
@@ -125,7 +125,7 @@ def ready(team, alice) -> Asset:
     """A dataset as inspection would have left it."""
     from optimizers.cards import DatasetCard
 
-    card = DatasetCard(kind="array", title="Arrays in npz", task="classification", rows=400, row_shape=(28, 28), classes=("0", "1", "2", "3"),
+    card = DatasetCard(kind="array", title="Arrays", task="classification", rows=400, row_shape=(28, 28), classes=tuple("0123"),
                        splits={"train": 280, "validation": 60, "test": 60})
     blob = store.put([b"rows"])
     return Asset.objects.create(team=team, kind="dataset", name="noise", filename="noise.npz", blob=blob, state="ready",

@@ -21,12 +21,12 @@ class Child:
                  grace_s: float = 15, cwd: Path | str = "/", env: dict[str, str] | None = None, how: str = HOW) -> None:
         self.name, self.argv, self.who, self.stop_signal, self.grace_s = name, argv, who or Account(), stop_signal, grace_s
         self.cwd, self.env, self.how = cwd, env, how
-        self.process: subprocess.Popen | None = None
+        self.started: subprocess.Popen | None = None
 
     def start(self, output: int | IO | None = None) -> None:
         """Start it in a session of its own: Ctrl-C in a terminal then reaches only us, and we stop the children in order."""
         numbers = (os.getpid(), self.who.uid, self.who.gid, int(self.stop_signal))
-        self.process = subprocess.Popen(
+        self.started = subprocess.Popen(
             [sys.executable, "-I", "-S", str(LEASH), self.how, *map(str, numbers), "--", *self.argv],
             start_new_session=True, cwd=self.cwd, env=self.env, stdout=output,
             stdin=subprocess.DEVNULL if self.how == "kernel" else subprocess.PIPE,
@@ -34,8 +34,13 @@ class Child:
         )
 
     @property
+    def process(self) -> subprocess.Popen:
+        assert self.started is not None, f"{self.name} was never started"
+        return self.started
+
+    @property
     def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.started is not None and self.started.poll() is None
 
     def ask_to_stop(self) -> None:
         if self.running:
@@ -43,7 +48,7 @@ class Child:
 
     def stop(self) -> int | None:
         """Ask, wait up to grace_s, then kill the group. Returns the exit status."""
-        if self.process is None:
+        if self.started is None:
             return None
         self.ask_to_stop()
         try:

@@ -85,14 +85,17 @@ class House:
         getattr(connection, "close_pool", lambda: None)()
 
     def ours(self) -> None:
-        for child in self.plan.children():
-            self.start(child)
-        web = next(child for child in self.children if child.name == "web")
+        """Web first, alone, so that the first page comes soon; then those who work."""
+        web, *others = self.plan.children()
+        self.start(web)
         if not wait_until(lambda: self.stopping.is_set() or answers(self.plan.url + "healthz"), web.process, WEB_S):
             raise RuntimeError("the web server did not come up; its own words are above")
+        for child in others:
+            self.start(child)
 
     def start(self, child: Child) -> None:
         child.start(subprocess.PIPE)
+        assert child.process.stdout is not None
         relay(child.name, child.process.stdout)
         self.started[child.name] = time.monotonic()
         if child not in self.children:
@@ -121,10 +124,16 @@ class House:
     def close(self) -> None:
         """Last started, first stopped: beat, worker, web, valkey, postgres. A second Ctrl-C shortens the patience."""
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: [child.kill_group() for child in self.children if child.name not in {"postgres", "valkey"}])
+            signal.signal(number, self.hurry)
         for child in reversed(self.children):
             child.stop()
         say("up", "Everything has stopped.")
+
+    def hurry(self, *_: object) -> None:
+        """Kill what holds no data; the two servers still end in their own way."""
+        for child in self.children:
+            if child.name not in {"postgres", "valkey"} and child.running:
+                child.kill_group()
 
 
 def hold(data: Path) -> IO:

@@ -29,14 +29,14 @@ def run_dir(data: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"espalier-{sha256(str(data).encode()).hexdigest()[:12]}"
 
 
-def password(data: Path, name: str) -> str:
-    """A secret kept in the data folder, made on first use; readable by its owner alone."""
+def password(data: Path, name: str, size: int = 40) -> str:
+    """A secret of `size` random bytes, kept in the data folder; made on first use, readable by its owner alone."""
     path = data / f"{name}.secret"
     try:
         return path.read_text().strip()
     except FileNotFoundError:
         data.mkdir(parents=True, exist_ok=True)
-        secret = secrets.token_urlsafe(40)
+        secret = secrets.token_urlsafe(size)
         try:
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secret)

@@ -134,11 +134,11 @@ def major(bin_dir: Path) -> str:
     header = bin_dir.parent / "include" / "pg_config.h"
     if header.exists():
         return major_of(header.read_text())
-    return re.search(r"(\d+)", subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True).stdout).group(1)
+    return re.findall(r"\d+", subprocess.run([bin_dir / "postgres", "--version"], capture_output=True, text=True).stdout)[0]
 
 
 def major_of(header: str) -> str:
-    return re.search(r'#define PG_MAJORVERSION "(\d+)"', header).group(1)
+    return re.findall(r'#define PG_MAJORVERSION "(\d+)"', header)[0]
 
 
 def reachable(bin_dir: Path, data: Path, who: Account) -> Path:

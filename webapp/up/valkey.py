@@ -56,9 +56,13 @@ class Valkey:
         return self.run / "valkey.sock"
 
     def client(self):
+        """Without retries: whoever asks whether it is up wants the answer now."""
         import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
-        return redis.Redis(unix_socket_path=str(self.socket), password=password(self.data, "valkey"), socket_timeout=2, retry=None)
+        return redis.Redis(unix_socket_path=str(self.socket), password=password(self.data, "valkey"), socket_timeout=2,
+                           retry=Retry(NoBackoff(), 0))
 
     def end_orphan(self) -> None:
         """A server of an earlier life still answers; nobody else may hold this folder, so end it and wait."""
@@ -93,8 +97,8 @@ def program() -> Path:
         if path.exists():
             return path
     for name in ("valkey-server", "redis-server"):
-        if path := shutil.which(name):
-            return Path(path)
+        if found_on_path := shutil.which(name):
+            return Path(found_on_path)
     raise OptimizerError("No Valkey or Redis server was found.", mend=ADVICE, code="valkey-missing")
 
 

@@ -17,14 +17,14 @@ class Command(BaseCommand):
     help = "Make the demo team when it is missing; print its login and a fresh token (the one before is revoked)."
 
     @transaction.atomic
-    def handle(self, **_) -> None:
-        secret = password(settings.DATA_DIR, "demo")
+    def handle(self, **options: object) -> None:
+        secret = password(settings.DATA_DIR, "demo", size=9)
         user = User.objects.filter(email=EMAIL).first() or User.objects.create_user(EMAIL, secret, name="Demo")
         if not user.check_password(secret):
             user.set_password(secret)
             user.save()
-        team, _ = Team.objects.get_or_create(slug=TEAM, defaults={"name": "Demo"})
+        team, _made = Team.objects.get_or_create(slug=TEAM, defaults={"name": "Demo"})
         Membership.objects.get_or_create(team=team, user=user, defaults={"role": Role.OWNER})
         Token.objects.filter(team=team, user=user, name=TOKEN, revoked_at=None).update(revoked_at=timezone.now())
-        _, token = Token.issue(team, user, TOKEN, Scope.RUN, days=7)
+        _row, token = Token.issue(team, user, TOKEN, Scope.RUN, days=7)
         self.stdout.write(json.dumps({"email": EMAIL, "password": secret, "team": TEAM, "token": token}))
