@@ -30,10 +30,12 @@ class ChannelPruning(Technique):
 
     share: float = param(0.5, "Share of the multiply-accumulates to remove", low=0.0, high=0.95, unit="fraction", search=(0.3, 0.5, 0.7))
     score: Literal["l1", "l2", "batch-norm", "taylor"] = param(
-        "l2", "What a channel is worth: size of its weights, of its batch norm scale, or what the loss feels without it (taylor needs labels)",
+        "l2",
+        "What a channel is worth: size of its weights, of its batch norm scale, or what the loss feels without it (taylor needs labels)",
         search=("l2", "taylor"))
     scope: Literal["layer", "network"] = param("layer", "Rank channels inside each layer (an equal share of each), or across all of them")
-    round_to: int = param(8, "Widths stay multiples of this; narrow layers use a half, a quarter ... of it", low=1, high=64, unit="channels")
+    round_to: int = param(8, "Widths stay multiples of this; narrow layers use a half, a quarter ... of it", low=1, high=64,
+                          unit="channels")
     iterations: int = param(1, "Remove in this many rounds, scoring anew before each", low=1, high=20)
     keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
 
@@ -47,7 +49,8 @@ class ChannelPruning(Technique):
             return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
                            mend="Quantize it instead.", code="nothing-to-prune")
         if self.score == "taylor" and dataset is not None and dataset.task == "unlabelled":
-            return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.", code="no-labels")
+            return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.",
+                           code="no-labels")
         return None
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:

@@ -16,7 +16,8 @@ CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 ROOTS = (*CONVS, nn.Linear)
-ALONE = {F.relu, F.relu6, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.hardswish, F.mish, F.softplus, F.softsign, torch.sigmoid, torch.tanh,
+ALONE = {F.relu, F.relu6, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.hardswish, F.mish, F.softplus, F.softsign, torch.sigmoid,
+         torch.tanh,
          torch.erf, torch.exp, torch.sqrt, torch.abs, torch.neg, torch.clamp, operators.hard_sigmoid, torch.Tensor.to}
 PAIRED = {torch.add, torch.sub, torch.mul, torch.div, operators.divide, torch.pow, torch.maximum, torch.minimum, operator.add, operator.mul}
 POOLED = {F.max_pool1d, F.max_pool2d, F.max_pool3d, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, F.interpolate}

@@ -89,7 +89,8 @@ def groups_of(module: fx.GraphModule, dependencies: Any, example: torch.Tensor, 
     allowed = prunable(module, example) - kept
     paths = {layer: path for path, layer in module.named_modules()}
     depthwise = {path for path, layer in module.named_modules() if is_depthwise(layer)}
-    every = [(group, *members(group, dependencies, paths)) for group in dependencies.get_all_groups(ignored_layers=[], root_module_types=[*ROOTS])]
+    every = [(group, *members(group, dependencies, paths)) for group in dependencies.get_all_groups(ignored_layers=[],
+                                                                                                    root_module_types=[*ROOTS])]
     doubtful = half_understood(module, [(outs, ins) for _, outs, ins in every])
     found = []
     for group, outs, ins in every:

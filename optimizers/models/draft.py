@@ -50,7 +50,8 @@ class Draft:
             inputs.append(self.store(f"{name}.bias", np.zeros(outs)))
         half = [k // 2 if pad else 0 for k in kernel]
         shape = [(extent + 2 * p - k) // stride + 1 for extent, p, k in zip(size, half, kernel, strict=True)]
-        return self.node("Conv", name, inputs, (outs, *shape), kernel_shape=list(kernel), strides=[stride, stride], pads=half * 2, group=groups)
+        return self.node("Conv", name, inputs, (outs, *shape), kernel_shape=list(kernel), strides=[stride, stride], pads=half * 2,
+                         group=groups)
 
     def batch_norm(self, x: Flow, name: str) -> Flow:
         channels = x.shape[0]

@@ -50,16 +50,19 @@ def the_input(proto: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:
     inputs = onnx_graph.inputs(proto)
     if len(inputs) != 1:
         names = ", ".join(value.name for value in inputs) or "none"
-        raise OptimizerError(f"The network has {len(inputs)} inputs ({names}); training and pruning need exactly one.", "inputs", GRAPH_ONLY,
+        raise OptimizerError(f"The network has {len(inputs)} inputs ({names}); training and pruning need exactly one.", "inputs",
+                             GRAPH_ONLY,
                              "several-inputs")
     value, shape = inputs[0], onnx_graph.extents(inputs[0])
     if value.type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
         kind = onnx.TensorProto.DataType.Name(value.type.tensor_type.elem_type).lower()
         raise OptimizerError(f"The input is {kind}, not float32.", value.name, GRAPH_ONLY, "input-type")
     if not shape or None in shape[1:]:
-        raise OptimizerError("The input has free axes besides the batch.", value.name, "Export the network with fixed extents.", "free-axes")
+        raise OptimizerError("The input has free axes besides the batch.", value.name, "Export the network with fixed extents.",
+                             "free-axes")
     if shape[0] is not None:
-        raise OptimizerError(f"The batch axis is fixed to {shape[0]}.", value.name, "Export the network with a dynamic batch axis.", "fixed-batch")
+        raise OptimizerError(f"The batch axis is fixed to {shape[0]}.", value.name, "Export the network with a dynamic batch axis.",
+                             "fixed-batch")
     return value.name, tuple(extent for extent in shape[1:] if extent is not None)
 
 
@@ -84,7 +87,8 @@ class Reader:
             return
         lower = TABLE.get(node.op_type)
         if lower is None or node.domain not in ("", "ai.onnx"):
-            raise OptimizerError(f"The operator {node.op_type} cannot be read into torch.", onnx_graph.place(node), GRAPH_ONLY, "operator-unknown")
+            raise OptimizerError(f"The operator {node.op_type} cannot be read into torch.", onnx_graph.place(node), GRAPH_ONLY,
+                                 "operator-unknown")
         at = At(self, node, [self.known[name] if name else None for name in node.input])
         try:
             made = lower(at)
@@ -93,7 +97,8 @@ class Reader:
             raise OptimizerError(refusal.wrong, refusal.where or onnx_graph.place(node), refusal.mend or GRAPH_ONLY, refusal.code) from None
         except (RuntimeError, TypeError, ValueError, KeyError, IndexError, NotImplementedError, AttributeError) as error:
             why = (str(error).splitlines() or [""])[0][:160]
-            raise OptimizerError(f"{node.op_type} could not be read into torch: {why}.", onnx_graph.place(node), GRAPH_ONLY, "operator-form") from error
+            raise OptimizerError(f"{node.op_type} could not be read into torch: {why}.", onnx_graph.place(node), GRAPH_ONLY,
+                                 "operator-form") from error
         for name, value in zip(at.node.output, made if isinstance(made, tuple) else (made,), strict=False):
             self.known[name] = value
 
@@ -126,7 +131,8 @@ class At:
     def attr(self, name: str, default: Any = ...) -> Any:
         value = self.attributes.get(name, default)
         if value is ...:
-            raise OptimizerError(f"{self.node.op_type} lacks its attribute {name}.", "", "The file does not follow the ONNX standard.", "attribute")
+            raise OptimizerError(f"{self.node.op_type} lacks its attribute {name}.", "", "The file does not follow the ONNX standard.",
+                                 "attribute")
         return value
 
     def argument(self, index: int) -> Value | None:

@@ -36,14 +36,16 @@ def path_of(at: At, weight: Value) -> str:
 def conv(at: At) -> Any:
     weight, bias = stored(at, 1), stored(at, 2)
     if weight is None or (len(at.inputs) > 2 and at.inputs[2] is not None and bias is None) or weight.rank not in CONV:
-        raise OptimizerError("The convolution's weights are computed inside the graph.", "", "Export with constant weights.", "conv-weights")
+        raise OptimizerError("The convolution's weights are computed inside the graph.", "", "Export with constant weights.",
+                             "conv-weights")
     outs, per_group, *kernel = weight.shape
     n = len(kernel)
     stride, dilation, groups = at.attr("strides", [1] * n), at.attr("dilations", [1] * n), at.attr("group", 1)
     widths, x = pads(at, kernel, stride, dilation), at.x
     if widths[:n] != widths[n:]:
         x, widths = at.call(F.pad, x, flat_pads(widths)), [0] * (2 * n)
-    module = CONV[weight.rank](per_group * groups, outs, tuple(kernel), tuple(stride), tuple(widths[:n]), tuple(dilation), groups, bias is not None)
+    module = CONV[weight.rank](per_group * groups, outs, tuple(kernel), tuple(stride), tuple(widths[:n]), tuple(dilation), groups,
+                               bias is not None)
     return placed(at, module, x, weight=weight, bias=bias)
 
 
@@ -57,7 +59,8 @@ def conv_transpose(at: At) -> Any:
     stride, dilation, groups = at.attr("strides", [1] * n), at.attr("dilations", [1] * n), at.attr("group", 1)
     widths, extra = at.attr("pads", [0] * (2 * n)), at.attr("output_padding", [0] * n)
     even = widths[:n] == widths[n:]
-    module = TRANSPOSED[weight.rank](ins, per_group * groups, tuple(kernel), tuple(stride), tuple(widths[:n]) if even else 0, tuple(extra), groups,
+    module = TRANSPOSED[weight.rank](ins, per_group * groups, tuple(kernel), tuple(stride), tuple(widths[:n]) if even else 0, tuple(extra),
+                                     groups,
                                      bias is not None, tuple(dilation))
     y = placed(at, module, at.x, weight=weight, bias=bias)
     return y if even else at.call(F.pad, y, [-width for width in flat_pads(widths)])
@@ -84,7 +87,7 @@ def matmul(at: At) -> Any:
     outs = weight.shape[1]
     added = at.following("Add")         # MatMul then Add of a vector is one linear layer
     bias = added and added.other
-    if bias is not None and bias.source is not None and bias.samples[0].numel() == outs and bias.shape[-1] == outs and bias.rank <= at.x.rank:
+    if bias is not None and bias.source is not None and bias.samples[0].numel() == outs == bias.shape[-1] and bias.rank <= at.x.rank:
         added.swallow()
         return linear(at, at.x, weight, bias, False)
     return linear(at, at.x, weight, None, False)
@@ -103,7 +106,8 @@ def linear(at: At, x: Value, weight: Value, bias: Value | None, turned: bool) ->
 def batch_norm(at: At) -> Any:
     scale, shift, mean, variance = (stored(at, index) for index in (1, 2, 3, 4))
     if scale is None or shift is None or mean is None or variance is None or at.x.rank not in NORM:
-        raise OptimizerError("The batch norm's statistics are computed inside the graph.", "", "Export the network in eval mode.", "norm-weights")
+        raise OptimizerError("The batch norm's statistics are computed inside the graph.", "", "Export the network in eval mode.",
+                             "norm-weights")
     module = NORM[at.x.rank](scale.shape[0], at.attr("epsilon", 1e-5), 1 - at.attr("momentum", 0.9))
     return placed(at, module, at.x, weight=scale, bias=shift, running_mean=mean, running_var=variance)
 

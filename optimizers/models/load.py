@@ -62,7 +62,8 @@ def from_proto(proto: onnx.ModelProto, where: str = "") -> Network:
         onnx.checker.check_model(proto, full_check=False)
     except (onnx.checker.ValidationError, ValueError) as error:
         first = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
-        raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.", "onnx-invalid") from None
+        raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.",
+                             "onnx-invalid") from None
     if any(node.op_type in QUANTIZED for node in proto.graph.node):
         return Network(proto, state="quantized", notes=("Uploaded already quantized: it is measured as it is.",))
     tidy, notes = canonical(proto)
@@ -74,7 +75,8 @@ def refuse_external(proto: onnx.ModelProto, where: str) -> None:
     for tensor in tensors(proto.graph):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             raise OptimizerError(f"The weights of '{tensor.name[:80]}' lie in another file (external data).", where,
-                                 "Save the model with its weights inside: onnx.save(model, path, save_as_external_data=False).", "external-data")
+                                 "Save the model with its weights inside: onnx.save(model, path, save_as_external_data=False).",
+                                 "external-data")
 
 
 def tensors(graph: onnx.GraphProto) -> list[onnx.TensorProto]:

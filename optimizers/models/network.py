@@ -29,7 +29,7 @@ class Network:
     """
 
     proto: onnx.ModelProto
-    preprocessing: Preprocessing = Preprocessing()
+    preprocessing: Preprocessing = Preprocessing()     # noqa: RUF009 (frozen, so it may be shared)
     state: State = "float"
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = field(default=())

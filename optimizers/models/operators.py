@@ -155,7 +155,8 @@ def sliced(x: Tensor, spans: list[tuple[int, int, int, int]]) -> Tensor:
             where[axis] = slice(start, end, step)
             x = x[tuple(where)]
         else:
-            x = x.index_select(axis, torch.tensor(list(range(extent))[start:max(end, -extent - 1) if end < 0 else end:step], device=x.device,
+            x = x.index_select(axis, torch.tensor(list(range(extent))[start:max(end, -extent - 1) if end < 0 else end:step],
+                                                  device=x.device,
                                                   dtype=torch.int64))
     return x
 
@@ -311,7 +312,7 @@ def resize(at: At) -> Any:
     sizes = at.ints(None, 3) if len(at.inputs) > 3 and at.inputs[3] is not None else None
     if sizes is None:
         scales = at.floats("scales", 2 if at.node.op_type == "Resize" and at.opset > 10 else 1)
-        sizes = [int(math.floor(extent * scale)) for extent, scale in zip(at.x.shape, scales, strict=True)]
+        sizes = [math.floor(extent * scale) for extent, scale in zip(at.x.shape, scales, strict=True)]
     target = sizes[-spatial:]
     if mode == "nearest" and place in ("asymmetric", "half_pixel") and all(t % s == 0 for t, s in zip(target, at.x.shape[2:], strict=True)):
         return at.call(F.interpolate, at.x, target, mode="nearest")
@@ -324,7 +325,7 @@ def resize(at: At) -> Any:
 
 def depth_to_space(at: At) -> Any:
     block = at.attr("blocksize")
-    n, c, h, w = at.x.shape
+    _, c, h, w = at.x.shape
     if at.attr("mode", "DCR") == "CRD":
         return at.call(F.pixel_shuffle, at.x, block)
     x = at.call(torch.reshape, at.x, [-1, block, block, c // block**2, h, w])
@@ -334,7 +335,7 @@ def depth_to_space(at: At) -> Any:
 
 def space_to_depth(at: At) -> Any:
     block = at.attr("blocksize")
-    n, c, h, w = at.x.shape
+    _, c, h, w = at.x.shape
     x = at.call(torch.reshape, at.x, [-1, c, h // block, block, w // block, block])
     x = at.call(torch.permute, x, [0, 3, 5, 1, 2, 4])
     return at.call(torch.reshape, x, [-1, c * block**2, h // block, w // block])
@@ -354,7 +355,8 @@ OPERATORS: dict[str, Lowering] = {
     "Ceil": plain(torch.ceil), "Round": plain(torch.round), "Sign": plain(torch.sign), "Reciprocal": plain(torch.reciprocal),
     "Sin": plain(torch.sin), "Cos": plain(torch.cos), "Softplus": plain(F.softplus), "Softsign": plain(F.softsign),
     "HardSwish": plain(F.hardswish), "Mish": plain(F.mish), "Add": plain(torch.add), "Sub": plain(torch.sub), "Mul": plain(torch.mul),
-    "Div": plain(divide), "Pow": plain(torch.pow), "Mod": plain(torch.remainder), "MatMul": plain(torch.matmul), "Not": plain(torch.logical_not),
+    "Div": plain(divide), "Pow": plain(torch.pow), "Mod": plain(torch.remainder), "MatMul": plain(torch.matmul),
+    "Not": plain(torch.logical_not),
     "And": plain(torch.logical_and), "Or": plain(torch.logical_or), "Equal": plain(torch.eq), "Less": plain(torch.lt),
     "LessOrEqual": plain(torch.le), "Greater": plain(torch.gt), "GreaterOrEqual": plain(torch.ge), "Where": plain(torch.where),
     "PRelu": plain(prelu), "Max": fold(torch.maximum), "Min": fold(torch.minimum), "Sum": fold(torch.add),
@@ -373,7 +375,8 @@ OPERATORS: dict[str, Lowering] = {
     "Tile": lambda at: at.call(torch.Tensor.repeat, at.x, at.ints("repeats", 1)),
     "ReduceMean": reduce(torch.mean), "ReduceSum": reduce(torch.sum), "ReduceMax": reduce(torch.amax), "ReduceMin": reduce(torch.amin),
     "ReduceL2": reduce(root_sum_square), "ReduceProd": reduce(product), "ArgMax": arg(torch.argmax), "ArgMin": arg(torch.argmin),
-    "MaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePool": global_pool(torch.mean), "GlobalMaxPool": global_pool(torch.amax),
+    "MaxPool": max_pool, "AveragePool": average_pool, "GlobalAveragePool": global_pool(torch.mean),
+    "GlobalMaxPool": global_pool(torch.amax),
     "Resize": resize, "Upsample": resize, "DepthToSpace": depth_to_space, "SpaceToDepth": space_to_depth,
     "LRN": lambda at: at.call(lrn, at.x, at.attr("size"), at.attr("alpha", 1e-4), at.attr("beta", 0.75), at.attr("bias", 1.0)),
 }

@@ -29,7 +29,8 @@ def from_state(path: Path, architecture: str | None, input_shape: tuple[int, ...
     try:
         state = {name: tensor for name, tensor in load_file(path).items() if not name.endswith(BOOKKEEPING)}
     except (SafetensorError, OSError) as error:
-        raise OptimizerError(f"The file is not a whole safetensors file: {str(error)[:120]}.", path.name, "Save it again and check its size.",
+        raise OptimizerError(f"The file is not a whole safetensors file: {str(error)[:120]}.", path.name,
+                             "Save it again and check its size.",
                              "safetensors-truncated") from None
     if architecture is None:
         fits = [name for name in zoo.ARCHITECTURES if not differences(attempt(name, state, input_shape), state)]
@@ -39,9 +40,8 @@ def from_state(path: Path, architecture: str | None, input_shape: tuple[int, ...
     network = attempt(architecture, state, input_shape)
     if wrong := differences(network, state):
         fits = [name for name in zoo.ARCHITECTURES if not differences(attempt(name, state, input_shape), state)]
-        raise OptimizerError(f"The weights do not fit {zoo.known(architecture).title}: {wrong}.", path.name,
-                             f"They fit '{fits[0]}': choose that." if fits else "Choose the architecture they were trained for, or export to ONNX.",
-                             "state-differs")
+        mend = f"They fit '{fits[0]}': choose that." if fits else "Choose the architecture they were trained for, or export to ONNX."
+        raise OptimizerError(f"The weights do not fit {zoo.known(architecture).title}: {wrong}.", path.name, mend, "state-differs")
     return filled(network, state).noting(f"Weights of a state file in {zoo.known(architecture).title}; the input was taken to be "
                                          f"{' x '.join(str(extent) for extent in row_of(network))}.")
 

@@ -37,7 +37,8 @@ def from_torch_export(path: Path) -> Network:
             program.example_inputs = (zeros(program), {})
         except Exception as error:      # torch raises a dozen kinds for a damaged archive
             raise OptimizerError(f"torch.export cannot read the file: {first_line(error)}.", path.name,
-                                 "Save it again with torch.export.save of this torch version, or export it to ONNX.", "pt2-unreadable") from error
+                                 "Save it again with torch.export.save of this torch version, or export it to ONNX.",
+                                 "pt2-unreadable") from error
         return from_proto(to_onnx(program, path.name), path.name)
 
 
@@ -72,7 +73,8 @@ def refuse_pickles(config: bytes, where: str) -> None:
                 raise OptimizerError(f"The tensor '{str(name)[:80]}' is stored as a pickle or an object, which is code.", where,
                                      "Export the network to ONNX, or save it without tensor subclasses and custom objects.", "pt2-pickle")
     except (ValueError, KeyError, AttributeError, TypeError):
-        raise OptimizerError("The archive's list of weights is damaged.", where, "Save it again with torch.export.save.", "pt2-config") from None
+        raise OptimizerError("The archive's list of weights is damaged.", where, "Save it again with torch.export.save.",
+                             "pt2-config") from None
 
 
 def stand_in() -> bytes:

@@ -28,7 +28,7 @@ class Extent:
 
 @dataclass
 class Value:
-    """samples: the tensor for each of BATCHES.  node: where the graph computes it, None for a constant.  source: its ONNX name if stored."""
+    """samples: the tensor for each of BATCHES.  node: where the graph computes it, None for a constant.  source: its name if stored."""
 
     samples: tuple[Tensor, Tensor]
     node: fx.Node | None = None
@@ -51,7 +51,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Binding:
-    """path: parameter or buffer of the module.  name: the ONNX tensor.  layout: "same", "transposed" (2-D), or "row" ((1, n) held as (n,))."""
+    """path: parameter or buffer of the module.  name: the ONNX tensor.  layout: "same", "transposed" (2-D), or "row" (1, n held as n)."""
 
     path: str
     name: str
@@ -107,7 +107,7 @@ class Tracer:
         return path
 
     def bind(self, module: nn.Module, path: str, field: str, value: Value, layout: str = "same") -> None:
-        """Fill module.field with a stored tensor and remember where it came from; one stored tensor is one Parameter, however often used."""
+        """Fill module.field with a stored tensor and remember where it came from; one tensor is one Parameter, however often used."""
         tensor = laid_out(value.samples[0], layout)
         if field in module._buffers:
             getattr(module, field).copy_(tensor)
@@ -123,7 +123,8 @@ class Tracer:
     def ints(self, value: Value) -> list[int | Extent]:
         """A constant list of whole numbers, with Extents where the batch is meant."""
         if value.node is not None:
-            raise OptimizerError("A shape is computed from the data itself.", "", "Export the network with fixed extents.", "shape-from-data")
+            raise OptimizerError("A shape is computed from the data itself.", "", "Export the network with fixed extents.",
+                                 "shape-from-data")
         found: list[int | Extent] = []
         for two, three in zip(*(s.reshape(-1).tolist() for s in value.samples), strict=True):
             times = int(three) - int(two)

@@ -25,15 +25,19 @@ class Architecture(Value):
 
 
 ARCHITECTURES: dict[str, Architecture] = {entry.name: entry for entry in (
-    Architecture(name="resnet8", title="ResNet-8", about="Residual, 78 k parameters; the image classifier of MLPerf Tiny.", takes="pictures", kib=305,
+    Architecture(name="resnet8", title="ResNet-8", about="Residual, 78 k parameters; the image classifier of MLPerf Tiny.",
+                 takes="pictures", kib=305,
                  least=12),
-    Architecture(name="dscnn", title="DS-CNN", about="Depthwise-separable, 21 k parameters; spectrograms and small pictures.", takes="pictures", kib=85,
+    Architecture(name="dscnn", title="DS-CNN", about="Depthwise-separable, 21 k parameters; spectrograms and small pictures.",
+                 takes="pictures", kib=85,
                  least=10),
-    Architecture(name="tiny-cnn", title="Tiny CNN", about="Three convolutions, 24 k parameters; pictures as small as 8x8.", takes="pictures", kib=94,
+    Architecture(name="tiny-cnn", title="Tiny CNN", about="Three convolutions, 24 k parameters; pictures as small as 8x8.",
+                 takes="pictures", kib=94,
                  least=4),
     Architecture(name="mobilenet-small", title="MobileNet, quarter width", about="Depthwise-separable, 150 k parameters; larger pictures.",
                  takes="pictures", kib=610, least=24),
-    Architecture(name="vit-small", title="Small vision transformer", about="Four attention blocks, 140 k parameters; wants much data.", takes="pictures",
+    Architecture(name="vit-small", title="Small vision transformer", about="Four attention blocks, 140 k parameters; wants much data.",
+                 takes="pictures",
                  kib=560, least=16),
     Architecture(name="mlp", title="Two hidden layers", about="64 and 32 units; tables and vectors.", takes="vectors", kib=20),
 )}
@@ -59,7 +63,8 @@ def build(name: str, row_shape: tuple[int, ...], outputs: int, seed: int = 0) ->
 def known(name: str) -> Architecture:
     """The entry of that name; raises OptimizerError listing the names there are."""
     if name not in ARCHITECTURES:
-        raise OptimizerError(f"There is no architecture '{str(name)[:60]}'.", "architecture", f"Known: {', '.join(ARCHITECTURES)}.", "architecture")
+        raise OptimizerError(f"There is no architecture '{str(name)[:60]}'.", "architecture", f"Known: {', '.join(ARCHITECTURES)}.",
+                             "architecture")
     return ARCHITECTURES[name]
 
 

@@ -11,7 +11,8 @@ import onnx
 from optimizers.models.draft import Draft, Flow
 
 
-def conv_bn(net: Draft, x: Flow, name: str, outs: int, kernel: tuple[int, int] = (3, 3), stride: int = 1, groups: int = 1, act: bool = True) -> Flow:
+def conv_bn(net: Draft, x: Flow, name: str, outs: int, kernel: tuple[int, int] = (3, 3), stride: int = 1, groups: int = 1,
+            act: bool = True) -> Flow:
     """Convolution, batch norm, and a ReLU unless told otherwise."""
     x = net.conv(x, f"{name}.conv", outs, kernel, stride, groups)
     x = net.batch_norm(x, f"{name}.bn")
@@ -78,7 +79,7 @@ def mlp(row_shape: tuple[int, ...], outputs: int, seed: int) -> onnx.ModelProto:
 
 
 def vit_small(row_shape: tuple[int, ...], outputs: int, seed: int, width: int = 64, depth: int = 4, heads: int = 4) -> onnx.ModelProto:
-    """A vision transformer of four blocks with mean pooling (Dosovitskiy et al. 2020, arXiv:2010.11929; Beyer et al. 2022, arXiv:2205.01580)."""
+    """A vision transformer of four blocks with mean pooling (Dosovitskiy et al. 2020, arXiv:2010.11929; Beyer et al. 2022, 2205.01580)."""
     net = Draft(row_shape, seed)
     least = min(row_shape[1:])
     side = next(side for side in range(max(1, least // 7), 0, -1) if least % side == 0)         # about seven patches each way

@@ -22,7 +22,8 @@ def fresh_network(technique: Training, model: Network | None, data: Dataset, see
     """The network a Training step begins with; its preprocessing comes from the train split alone."""
     if technique.architecture == "model":
         if model is None:
-            raise OptimizerError("There is no model whose shape could be taken.", "architecture", "Use 'auto', or name a model.", "no-model")
+            raise OptimizerError("There is no model whose shape could be taken.", "architecture", "Use 'auto', or name a model.",
+                                 "no-model")
         return with_fresh_weights(model, seed)
     shape, size = fitted(data.row_shape, technique.picture_side)
     outputs = len(data.classes) if data.task == "classification" else 1

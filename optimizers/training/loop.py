@@ -38,7 +38,8 @@ def fit(network: Network, data: Dataset, settings: Fitting, ctx: Context) -> Net
     Raises OptimizerError where the network and the data do not fit together, Stopped when asked to stop.
     """
     if len(data.train) < 2:
-        raise OptimizerError(f"The train split has {len(data.train)} rows.", "dataset", "Training needs at least two, better hundreds.", "no-rows")
+        raise OptimizerError(f"The train split has {len(data.train)} rows.", "dataset", "Training needs at least two, better hundreds.",
+                             "no-rows")
     use_threads(ctx.threads)
     with torch.random.fork_rng(devices=[]):
         run = Run(network, data, settings, ctx)
@@ -86,7 +87,8 @@ class Run:
             out = self.head.eval()(self.train.take(np.arange(2))[0])
         wanted = 1 if self.regression else len(data.classes)
         if out.flatten(1).shape[1] != wanted:
-            raise OptimizerError(f"The network answers {out.flatten(1).shape[1]} numbers for a row, and the dataset needs {wanted}.", "output",
+            raise OptimizerError(f"The network answers {out.flatten(1).shape[1]} numbers for a row, and the dataset needs {wanted}.",
+                                 "output",
                                  "Choose the dataset the model was made for, or train a new network with 'train'.", "classes-differ")
         if not any(weight.requires_grad for weight in self.module.parameters()):
             raise OptimizerError("The network has no weights that could learn.", "model", "", "no-weights")
@@ -183,7 +185,8 @@ class Run:
         now, x = self.progress, self.progress.epoch
         self.ctx.curve("train loss", x, train_loss)
         if not np.isfinite(train_loss):
-            raise OptimizerError(f"The training loss became {train_loss} in epoch {x}.", "rate", "Use a smaller rate, or clip the gradient.",
+            raise OptimizerError(f"The training loss became {train_loss} in epoch {x}.", "rate",
+                                 "Use a smaller rate, or clip the gradient.",
                                  "diverged")
         metric, loss = self.evaluate() if len(self.validation) else (float(x), 0.0)
         if len(self.validation):
@@ -210,7 +213,8 @@ class Run:
         affordable = step + 1 + int(0.9 * remaining / (pace + validation))
         if affordable < self.progress.total:
             self.progress.total = max(affordable, step + 1)
-            self.ctx.log(f"Time is short: {self.progress.total / self.steps:.1f} epochs instead of {self.settings.epochs}.", "fine-tune", "warning")
+            self.ctx.log(f"Time is short: {self.progress.total / self.steps:.1f} epochs instead of {self.settings.epochs}.", "fine-tune",
+                         "warning")
 
     def report(self, step: int) -> None:
         now = time.monotonic()
@@ -242,7 +246,8 @@ class Run:
         now, planned = self.progress, self.settings.epochs
         metric = "R²" if self.regression else "top-1"
         best = f", best at epoch {now.best_epoch} with validation {metric} {now.best:.4f}" if len(self.validation) else ""
-        self.notes.append(f"Trained {min(now.epoch, -(-now.total // self.steps))} of {planned} epochs with {self.settings.optimizer}{best}.")
+        done = min(now.epoch, -(-now.total // self.steps))
+        self.notes.append(f"Trained {done} of {planned} epochs with {self.settings.optimizer}{best}.")
         if now.total < planned * self.steps:
             self.notes.append(f"The time allowed {now.total / self.steps:.1f} epochs, so the schedule was shortened to end there.")
         self.ctx.report(1.0, f"epoch {now.epoch} of {planned}")

@@ -21,9 +21,11 @@ class Fitting(Technique):
     batch: int = param(64, "Rows in one step", low=2, high=8192, unit="rows", search=(32, 64, 128))
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"] = param("adamw", "How gradients become steps", search=("adamw", "sgd"))
     rate: float = param(0.004, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.001, 0.004, 0.01))
-    schedule: Literal["cosine", "step", "constant"] = param("cosine", "Cosine to zero; step divides by 10 at half and three quarters; or constant")
+    schedule: Literal["cosine", "step", "constant"] = param("cosine",
+                                                            "Cosine to zero; step divides by 10 at half and three quarters; or constant")
     warmup: float = param(0.5, "Epochs of rising rate at the start", low=0, high=50, unit="epochs")
-    weight_decay: float = param(0.0005, "Pull of the weights towards zero (decoupled in AdamW, added to the gradient elsewhere)", low=0, high=1)
+    weight_decay: float = param(0.0005, "Pull of the weights towards zero (decoupled in AdamW, added to the gradient elsewhere)", low=0,
+                                high=1)
     momentum: float = param(0.9, "Momentum of SGD and RMSprop", low=0, high=0.999)
     nesterov: bool = param(True, "Nesterov's form of momentum, for SGD")
     beta1: float = param(0.9, "Memory of the mean of gradients, for Adam and AdamW", low=0, high=0.9999)
@@ -48,7 +50,8 @@ class Fitting(Technique):
 def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | None:
     """Why a network cannot learn from a dataset as both stand: family, labels, task, number of classes."""
     if dataset is not None and dataset.task == "unlabelled":
-        return Refusal(wrong="The dataset has no labels.", where="dataset", mend="Add labels (a folder or column per class), or drop this step.",
+        return Refusal(wrong="The dataset has no labels.", where="dataset",
+                       mend="Add labels (a folder or column per class), or drop this step.",
                        code="no-labels")
     if model is None:
         return None

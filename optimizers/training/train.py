@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-MACS = {"resnet8": 9_400_000, "dscnn": 4_100_000, "tiny-cnn": 2_000_000, "mobilenet-small": 6_000_000, "vit-small": 4_000_000, "mlp": 10_000}
+MACS = {"resnet8": 9_400_000, "dscnn": 4_100_000, "tiny-cnn": 2_000_000, "mobilenet-small": 6_000_000, "vit-small": 4_000_000,
+        "mlp": 10_000}
 
 
 class Training(Fitting):
@@ -36,14 +37,15 @@ class Training(Fitting):
             return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset.", code="no-dataset")
         if self.architecture == "model":
             if model is None:
-                return Refusal(wrong="There is no model whose shape could be taken.", where="architecture", mend="Use 'auto', or name a model.",
+                return Refusal(wrong="There is no model whose shape could be taken.", where="architecture",
+                               mend="Use 'auto', or name a model.",
                                code="no-model")
             return mismatch(model, dataset)
         if refusal := mismatch(None, dataset):
             return refusal
         entry = ARCHITECTURES.get(self.architecture)
         if entry and entry.takes == "pictures" and len(dataset.row_shape) != 3:
-            return Refusal(wrong=f"{entry.title} takes pictures, and the dataset holds vectors of {dataset.row_shape[0] if dataset.row_shape else 0}.",
+            return Refusal(wrong=f"{entry.title} takes pictures, and the dataset holds vectors of {sum(dataset.row_shape[:1])}.",
                            where="architecture", mend="Use 'mlp' or 'auto'.", code="architecture-rows")
         return None
 

@@ -1,5 +1,7 @@
 """Channels go for good: narrower layers in the file, equal outputs in torch and runtime, couplings held, the last layer whole."""
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -30,7 +32,8 @@ def weights(network):
 
 
 @pytest.mark.parametrize("name", ["resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "mlp"])
-@pytest.mark.parametrize("how", [{}, {"scope": "network", "score": "l1"}, {"score": "taylor", "iterations": 2}, {"round_to": 1, "score": "batch-norm"}],
+@pytest.mark.parametrize("how", [{}, {"scope": "network", "score": "l1"}, {"score": "taylor", "iterations": 2},
+                                 {"round_to": 1, "score": "batch-norm"}],
                          ids=["layer", "network", "taylor", "odd"])
 def test_half_of_the_work_goes_and_the_file_shrinks(noise, tmp_path, name, how):
     network = zoo.build(name, (1, 28, 28), 10, seed=2)
@@ -94,7 +97,8 @@ def on_small(noise):
     return Dataset(rows, rows, rows, "images", "classification", noise.classes)
 
 
-BRANCHES = [helper.make_node("Conv", ["x", "a"], ["1"], "left", pads=[1] * 4), helper.make_node("Conv", ["x", "b"], ["2"], "right", pads=[1] * 4),
+BRANCHES = [helper.make_node("Conv", ["x", "a"], ["1"], "left", pads=[1] * 4),
+            helper.make_node("Conv", ["x", "b"], ["2"], "right", pads=[1] * 4),
             helper.make_node("Concat", ["1", "2"], ["3"], axis=1), helper.make_node("Relu", ["3"], ["4"])]
 
 
@@ -127,13 +131,16 @@ def test_what_is_kept_is_what_is_worth_most(noise, tmp_path):
     """Four of eight filters are a thousand times larger: they must be the ones that stay."""
     weight = small(8, 1, 3, 3)
     weight[[1, 3, 4, 6]] *= 1000
-    nodes = [helper.make_node("Conv", ["x", "a"], ["1"]), helper.make_node("Relu", ["1"], ["2"]), helper.make_node("Conv", ["2", "b"], ["y"])]
-    pruned = ChannelPruning(share=0.45, round_to=4).apply(net(nodes, {"a": weight, "b": small(3, 8, 3, 3)}), on_small(noise), Context(tmp_path))
+    nodes = [helper.make_node("Conv", ["x", "a"], ["1"]), helper.make_node("Relu", ["1"], ["2"]),
+             helper.make_node("Conv", ["2", "b"], ["y"])]
+    pruned = ChannelPruning(share=0.45, round_to=4).apply(net(nodes, {"a": weight, "b": small(3, 8, 3, 3)}), on_small(noise),
+                                                          Context(tmp_path))
     assert np.array_equal(graph.constants(pruned.proto)["a"], weight[[1, 3, 4, 6]])
 
 
 def test_a_channel_constant_in_the_graph_keeps_its_layer_whole():
-    nodes = [helper.make_node("Conv", ["x", "a"], ["1"]), helper.make_node("Mul", ["1", "scale"], ["2"]), helper.make_node("Conv", ["2", "b"], ["3"]),
+    nodes = [helper.make_node("Conv", ["x", "a"], ["1"]), helper.make_node("Mul", ["1", "scale"], ["2"]),
+             helper.make_node("Conv", ["2", "b"], ["3"]),
              helper.make_node("Relu", ["3"], ["4"]), helper.make_node("Conv", ["4", "c"], ["y"])]
     network = net(nodes, {"a": small(8, 1, 3, 3), "scale": small(1, 8, 1, 1), "b": small(8, 8, 3, 3), "c": small(2, 8, 3, 3)})
     assert prunable(network.to_torch(), torch.rand(2, 1, 8, 8)) == {"b"}
@@ -152,8 +159,7 @@ def test_widths_by_hand():
 
 def test_a_clock_stops_a_runaway():
     with pytest.raises(OptimizerError, match="took more than"), within(0.05):
-        while True:
-            pass
+        time.sleep(5)
 
 
 def test_refusals_and_label():

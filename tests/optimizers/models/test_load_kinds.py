@@ -26,7 +26,8 @@ def exported(tmp_path_factory):
     """A small program saved by torch.export, its batch fixed to 1, with the torch module it came from."""
     folder = tmp_path_factory.mktemp("pt2")
     torch.manual_seed(0)
-    module = torch.nn.Sequential(torch.nn.Conv2d(1, 6, 3, padding=1), torch.nn.BatchNorm2d(6), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1),
+    module = torch.nn.Sequential(torch.nn.Conv2d(1, 6, 3, padding=1), torch.nn.BatchNorm2d(6), torch.nn.ReLU(),
+                                 torch.nn.AdaptiveAvgPool2d(1),
                                  torch.nn.Flatten(), torch.nn.Linear(6, 4)).eval()
     torch.export.save(torch.export.export(module, (torch.rand(1, 1, 8, 8),)), folder / "net.pt2")
     return folder / "net.pt2", module
@@ -60,7 +61,8 @@ def rebuilt(path, target, change):
 
 def test_a_pickle_among_the_sample_inputs_never_runs(exported, tmp_path):
     fired = tmp_path / "fired"
-    hostile = rebuilt(exported[0], tmp_path / "net.pt2", lambda name, content: pickle.dumps(Bomb(fired)) if "sample_inputs" in name else content)
+    hostile = rebuilt(exported[0], tmp_path / "net.pt2", lambda name,
+                      content: pickle.dumps(Bomb(fired)) if "sample_inputs" in name else content)
     assert load_model(hostile).proto.graph.node
     assert not fired.exists()
 
@@ -121,7 +123,8 @@ def test_a_state_that_does_not_fit_is_told_by_tensor(tmp_path):
     save_file(state, tmp_path / "state.safetensors")
     told = refusal(tmp_path / "state.safetensors", {"architecture": "tiny-cnn"})
     assert told.code == "state-differs"
-    assert "missing top.bn.bias" in told.wrong and "unexpected stranger" in told.wrong and "middle.bn.weight is (3,), not (32,)" in told.wrong
+    for part in ("missing top.bn.bias", "unexpected stranger", "middle.bn.weight is (3,), not (32,)"):
+        assert part in told.wrong
     assert "There is no architecture 'vgg'" in refusal(tmp_path / "state.safetensors", {"architecture": "vgg"}).wrong
 
 

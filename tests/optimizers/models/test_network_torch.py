@@ -86,7 +86,8 @@ def test_folding_into_gemm_and_transposed_convolution():
     rng = np.random.default_rng(0)
     w = {"t": rng.normal(size=(3, 4, 2, 2)), "g": rng.normal(size=(5, 36)), "gb": rng.normal(size=5)}
     w |= {f"{k}{n}": rng.uniform(0.5, 1.5, n) for k in "abcd" for n in (4, 5)}
-    nodes = [helper.make_node("ConvTranspose", ["x", "t"], ["1"], strides=[1, 1]), helper.make_node("BatchNormalization", ["1", "a4", "b4", "c4", "d4"], ["2"]),
+    nodes = [helper.make_node("ConvTranspose", ["x", "t"], ["1"], strides=[1, 1]),
+             helper.make_node("BatchNormalization", ["1", "a4", "b4", "c4", "d4"], ["2"]),
              helper.make_node("Flatten", ["2"], ["3"]), helper.make_node("Gemm", ["3", "g", "gb"], ["4"], transB=1),
              helper.make_node("BatchNormalization", ["4", "a5", "b5", "c5", "d5"], ["y"])]
     body = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, 2, 2])],
@@ -101,7 +102,8 @@ def test_folding_into_gemm_and_transposed_convolution():
 
 def test_a_weight_used_twice_stays_one_parameter():
     rng = np.random.default_rng(0)
-    nodes = [helper.make_node("MatMul", ["x", "w"], ["1"]), helper.make_node("Relu", ["1"], ["2"]), helper.make_node("MatMul", ["2", "w"], ["y"])]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["1"]), helper.make_node("Relu", ["1"], ["2"]),
+             helper.make_node("MatMul", ["2", "w"], ["y"])]
     body = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])],
                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
                              [numpy_helper.from_array(rng.normal(size=(4, 4)).astype(np.float32), "w")])

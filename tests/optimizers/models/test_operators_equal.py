@@ -39,15 +39,18 @@ def positive(op, row=MAP, **more):
 
 
 CASES = {
-    **{op.lower(): model(op, MAP) for op in ("Relu", "Sigmoid", "Tanh", "Erf", "Exp", "Neg", "Abs", "HardSwish", "Softplus", "Softsign", "Selu",
-                                             "Elu", "Floor", "Ceil", "Sign", "Sin", "Cos", "LeakyRelu", "HardSigmoid", "Identity", "Flatten",
+    **{op.lower(): model(op, MAP) for op in ("Relu", "Sigmoid", "Tanh", "Erf", "Exp", "Neg", "Abs", "HardSwish", "Softplus", "Softsign",
+                                             "Selu",
+                                             "Elu", "Floor", "Ceil", "Sign", "Sin", "Cos", "LeakyRelu", "HardSigmoid", "Identity",
+                                             "Flatten",
                                              "GlobalAveragePool", "GlobalMaxPool", "Celu")},
     "sqrt": positive("Sqrt"), "log": positive("Log"), "reciprocal": positive("Reciprocal"),
     "gelu": model("Gelu", MAP, opset=20), "gelu-tanh": model("Gelu", MAP, opset=20, approximate="tanh"),
     "clip6": model("Clip", MAP, [np.float32(0), np.float32(6)]), "clip-low": model("Clip", MAP, [np.float32(-0.5)]),
     "clip-old": model("Clip", MAP, opset=9, min=-0.3, max=0.4), "prelu": model("PRelu", MAP, [floats(4, 1, 1)]),
     "add": model("Add", MAP, [floats(4, 1, 1)]), "sub": model("Sub", MAP, [np.float32(2)]), "mul": model("Mul", MAP, [floats(1, 4, 6, 5)]),
-    "div": model("Div", MAP, [np.float32(3)]), "pow": positive("Pow", stored=[np.float32(1.5)]), "max": model("Max", MAP, [np.float32(0.1)]),
+    "div": model("Div", MAP, [np.float32(3)]), "pow": positive("Pow", stored=[np.float32(1.5)]),
+    "max": model("Max", MAP, [np.float32(0.1)]),
     "softmax": model("Softmax", SEQUENCE), "softmax-axis1": model("Softmax", SEQUENCE, axis=1),
     "softmax-old": model("Softmax", SEQUENCE, opset=11, axis=1), "log-softmax": model("LogSoftmax", SEQUENCE, axis=-1),
     "conv": model("Conv", MAP, [floats(6, 4, 3, 3), floats(6)], kernel_shape=[3, 3]),
@@ -57,7 +60,8 @@ CASES = {
     "conv-depthwise-dilated": model("Conv", MAP, [floats(4, 1, 2, 2), floats(4)], group=4, dilations=[2, 2], pads=[1, 1, 1, 1]),
     "conv-grouped": model("Conv", MAP, [floats(6, 2, 3, 1)], group=2, strides=[1, 2]),
     "conv1d": model("Conv", (4, 9), [floats(6, 4, 3), floats(6)], pads=[2, 0]),
-    "conv-transpose": model("ConvTranspose", MAP, [floats(4, 3, 3, 3), floats(3)], strides=[2, 2], pads=[1, 1, 1, 1], output_padding=[1, 1]),
+    "conv-transpose": model("ConvTranspose", MAP, [floats(4, 3, 3, 3), floats(3)], strides=[2, 2], pads=[1, 1, 1, 1],
+                            output_padding=[1, 1]),
     "conv-transpose-uneven": model("ConvTranspose", MAP, [floats(4, 3, 3, 3)], pads=[0, 1, 1, 0]),
     "batch-norm": model("BatchNormalization", MAP, [floats(4), floats(4), floats(4), np.abs(floats(4)) + 0.1], epsilon=1e-3),
     "batch-norm-vector": model("BatchNormalization", (4,), [floats(4), floats(4), floats(4), np.abs(floats(4)) + 0.1]),
@@ -78,14 +82,18 @@ CASES = {
     "unsqueeze": model("Unsqueeze", (4,), [ints(1, -1)]), "unsqueeze-old": model("Unsqueeze", (4,), opset=11, axes=[1]),
     "concat": model("Concat", MAP, [], before=[helper.make_node("Identity", ["x"], ["x1"])], axis=1),
     "split": model("Split", MAP, [ints(1, 3)], axis=1, outputs=2), "split-even": model("Split", MAP, [], axis=1, outputs=2),
-    "slice": model("Slice", MAP, [ints(1), ints(2**62), ints(2), ints(2)]), "slice-back": model("Slice", MAP, [ints(-1), ints(-(2**62)), ints(3), ints(-1)]),
+    "slice": model("Slice", MAP, [ints(1), ints(2**62), ints(2), ints(2)]),
+    "slice-back": model("Slice", MAP, [ints(-1), ints(-(2**62)), ints(3), ints(-1)]),
     "slice-end": model("Slice", MAP, [ints(-3), ints(-1), ints(3)]), "gather": model("Gather", MAP, [ints(2, 0)], axis=1),
     "gather-one": model("Gather", MAP, [np.int64(-1)], axis=2), "expand": model("Expand", (4, 1, 5), [ints(1, 1, 3, 1)]),
-    "pad": model("Pad", MAP, [ints(0, 0, 1, 2, 0, 0, 0, 1), np.float32(0.5)]), "pad-reflect": model("Pad", MAP, [ints(0, 0, 1, 2, 0, 0, 0, 1)], mode="reflect"),
+    "pad": model("Pad", MAP, [ints(0, 0, 1, 2, 0, 0, 0, 1), np.float32(0.5)]),
+    "pad-reflect": model("Pad", MAP, [ints(0, 0, 1, 2, 0, 0, 0, 1)], mode="reflect"),
     "tile": model("Tile", SEQUENCE, [ints(1, 2, 1)]), "reduce-mean": model("ReduceMean", MAP, axes=[2, 3], keepdims=0),
     "reduce-mean-new": model("ReduceMean", MAP, [ints(-1)], opset=18), "reduce-sum": model("ReduceSum", MAP, [ints(1)], keepdims=0),
-    "reduce-max": model("ReduceMax", MAP, axes=[1]), "reduce-l2": model("ReduceL2", MAP, axes=[1]), "reduce-prod": model("ReduceProd", MAP, axes=[3, 2]),
-    "resize-nearest": model("Resize", MAP, [None, np.array([1, 1, 2, 2], np.float32)], coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+    "reduce-max": model("ReduceMax", MAP, axes=[1]), "reduce-l2": model("ReduceL2", MAP, axes=[1]),
+    "reduce-prod": model("ReduceProd", MAP, axes=[3, 2]),
+    "resize-nearest": model("Resize", MAP, [None, np.array([1, 1, 2, 2], np.float32)], coordinate_transformation_mode="asymmetric",
+                            nearest_mode="floor"),
     "resize-linear": model("Resize", MAP, [None, None, ints(1, 4, 9, 7)], mode="linear"),
     "depth-to-space": model("DepthToSpace", MAP, blocksize=2), "depth-to-space-crd": model("DepthToSpace", MAP, blocksize=2, mode="CRD"),
     "space-to-depth": model("SpaceToDepth", (4, 6, 4), blocksize=2), "dropout": model("Dropout", MAP),
@@ -136,7 +144,8 @@ def test_the_shape_idiom_becomes_a_flatten_and_a_linear_layer():
 
 
 def test_an_unknown_operator_is_named():
-    body = helper.make_graph([helper.make_node("Hardmax", ["x"], ["y"], "odd-one")], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])],
+    body = helper.make_graph([helper.make_node("Hardmax", ["x"], ["y"], "odd-one")], "g",
+                             [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])],
                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])])
     with pytest.raises(OptimizerError) as caught:
         read(helper.make_model(body, opset_imports=[helper.make_opsetid("", 17)]))
@@ -146,7 +155,8 @@ def test_an_unknown_operator_is_named():
 
 def test_a_reshape_that_mixes_rows_of_the_batch_stays_true():
     """(n, 4, 6) -> (n * 4, 6) -> back: extents that are multiples of the batch."""
-    nodes = [helper.make_node("Reshape", ["x", "flat"], ["a"]), helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Reshape", ["b", "back"], ["y"])]
+    nodes = [helper.make_node("Reshape", ["x", "flat"], ["a"]), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("Reshape", ["b", "back"], ["y"])]
     body = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4, 6])],
                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
                              [numpy_helper.from_array(ints(-1, 6), "flat"), numpy_helper.from_array(ints(-1, 4, 6), "back")])

@@ -46,7 +46,8 @@ def top1(network, split):
 
 @pytest.mark.parametrize(("optimizer", "rate"), [("sgd", 0.05), ("rmsprop", 0.001), ("adam", 0.004), ("adamw", 0.004), ("adagrad", 0.03)])
 def test_each_optimizer_learns_digits(digits, tmp_path, optimizer, rate):
-    network = Training(architecture="tiny-cnn", optimizer=optimizer, rate=rate, epochs=4, batch=32).apply(None, digits, Context(tmp_path, seed=1))
+    network = Training(architecture="tiny-cnn", optimizer=optimizer, rate=rate, epochs=4, batch=32).apply(None, digits,
+                                                                                                          Context(tmp_path, seed=1))
     assert top1(network, digits.test) > 0.85
     assert optimizer in network.notes[-1]
 
@@ -54,7 +55,8 @@ def test_each_optimizer_learns_digits(digits, tmp_path, optimizer, rate):
 @pytest.mark.parametrize("schedule", ["cosine", "step", "constant"])
 def test_same_seed_same_weights_other_seed_others(digits, tmp_path, schedule):
     technique = Training(epochs=1, schedule=schedule, shift=1, flip=True, label_smoothing=0.1, clip=1.0)
-    one, same, other = (technique.apply(None, digits, Context(tmp_path / str(at), seed=seed)).serialize() for at, seed in enumerate((3, 3, 4)))
+    one, same, other = (technique.apply(None, digits, Context(tmp_path / str(at), seed=seed)).serialize() for at,
+                        seed in enumerate((3, 3, 4)))
     assert one == same != other
 
 
