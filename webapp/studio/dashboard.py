@@ -19,6 +19,8 @@ def dashboard(request, team):
         return render(request, "studio/empty.html", {"examples": EXAMPLES.values(), "origin": request.build_absolute_uri("/").rstrip("/")})
     mine = request.GET.get("view") == "mine"
     jobs = overview.seen(team, request.user if mine else None)
+    if request.htmx and request.htmx.target == "now":       # asked every three seconds by whoever watches
+        return render(request, "studio/_now.html", {"active": overview.now(jobs)})
     columns, rows = overview.fits(team, jobs)
     return render(request, "studio/dashboard.html", {
         "mine": mine, "active": overview.now(jobs), "columns": columns, "rows": rows, "recent": overview.recent(jobs),
