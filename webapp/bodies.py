@@ -7,8 +7,7 @@ import io
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.conf import settings
-from django.core.exceptions import RequestAborted, RequestDataTooBig
+from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler
 
 PATIENCE = 60.0         # seconds a reader waits for the next piece of a body
@@ -29,24 +28,22 @@ class Arriving(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes, b"" at the end. Raises RequestAborted when the client is gone.
+        """`size` bytes, fewer only at the end of the body; all of it without a size. Raises RequestAborted when the client is gone."""
+        pieces, left = [], float("inf") if size is None or size < 0 else size
+        while left > 0 and (piece := self._next(left)):
+            pieces.append(piece)
+            left -= len(piece)
+        return b"".join(pieces)
 
-        Without a size, as `request.body` asks: all of it, or RequestDataTooBig when it is more than a form may be.
-        """
-        if size is None or size < 0:
-            return self._whole()
+    def _next(self, most: float) -> bytes:
+        """What lies here already, or the next message; b"" at the end."""
         while not self._rest and self._more:
             self._take(self._wait())
-        piece, self._rest = self._rest[:size], self._rest[size:]
+        if len(self._rest) <= most:
+            piece, self._rest = self._rest, b""
+        else:
+            piece, self._rest = self._rest[:int(most)], self._rest[int(most):]
         return piece
-
-    def _whole(self) -> bytes:
-        pieces = bytearray()
-        while piece := self.read(64 * 1024):
-            pieces += piece
-            if len(pieces) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
-                raise RequestDataTooBig("The request body is larger than DATA_UPLOAD_MAX_MEMORY_SIZE.")
-        return bytes(pieces)
 
     def readinto(self, buffer: Any) -> int:
         piece = self.read(len(buffer))

@@ -57,7 +57,11 @@ def nothing(request: HttpRequest, error: Http404) -> HttpResponse:
 
 @api.exception_handler(HttpError)
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return problem(error.status_code, str(error), where="body", hint="The schema is at /api/v1/docs.")
+    """ninja says 400 for a body that is no JSON, and wraps what happened while reading it."""
+    if isinstance(error.__context__, RequestDataTooBig):
+        return too_big(request, error.__context__)
+    status = 422 if error.status_code == 400 else error.status_code
+    return problem(status, str(error), where="body", hint="The schema is at /api/v1/docs.", code="not-json" if status == 422 else "")
 
 
 @api.exception_handler(RequestDataTooBig)
@@ -68,6 +72,7 @@ def too_big(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(MultiPartParserError)
 @api.exception_handler(SuspiciousOperation)
 def nonsense(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.info("unreadable body", error=f"{type(error).__name__}: {error}")
     return problem(422, "The body cannot be read.", where="body", hint="Check the boundary, the encoding and the length.")
 
 

@@ -29,7 +29,7 @@ def devices(request: HttpRequest) -> Any:
     return [shown(device, device.name in own) for device in every(request.team)]
 
 
-@router.post("/devices", response={201: DeviceOut} | refusals(409), auth=RUN)
+@router.post("/devices", response={201: DeviceOut} | refusals(409, 413), auth=RUN)
 @once
 def create_device(request: HttpRequest, device: Device) -> Any:
     """Describe a device of your own. `here` is for this server alone and is not taken."""
@@ -53,7 +53,7 @@ def techniques(request: HttpRequest) -> Any:
                          paper=one.paper, version=one.version, parameters=one.parameters()) for one in TECHNIQUES.values()]
 
 
-@router.post("/plans", response={200: DryRun} | refusals(404, 409), auth=READ)
+@router.post("/plans", response={200: DryRun} | refusals(404, 409, 413), auth=READ)
 def plan(request: HttpRequest, wish: Wish) -> Any:
     """A dry run: what would be tried, what cannot work and why, how long it would take. Nothing is stored."""
     asked = wishes.resolve(request.team, wish)

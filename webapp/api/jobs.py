@@ -26,7 +26,7 @@ BYTES = {"content": {"application/octet-stream": {"schema": {"type": "string", "
 STREAM = {"description": "Server-sent events.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
-@router.post("/jobs", response={201: JobOut} | refusals(404, 409, 507), auth=RUN)
+@router.post("/jobs", response={201: JobOut} | refusals(404, 409, 413, 507), auth=RUN)
 @once
 def create_job(request: HttpRequest, wish: NewJob) -> Any:
     """Queue a fit. What cannot work is refused here, with a sentence."""

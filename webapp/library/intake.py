@@ -79,6 +79,7 @@ class IntoStore(FileUploadHandler):
 def receive(request: HttpRequest, team: Team, kind: str) -> StoredFile:
     """Read the form: the file of the field `file`, stored. Raises OptimizerError; nothing is kept then."""
     handler = IntoStore(request, team, kind)
+    request.META.setdefault("CONTENT_LENGTH", "1")      # sent in chunks: Django takes a form without a length for an empty one
     request.upload_handlers = [handler]     # type: ignore[list-item]
     try:
         found = request.FILES.get("file")
