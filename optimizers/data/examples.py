@@ -2,7 +2,7 @@
 
     python -m optimizers.data.examples digits digits.npz
 
-digits: 1,797 pictures of 8 x 8 in 16 greys, from UCI Optical Recognition of Handwritten Digits.
+digits: 1,797 pictures of 8 x 8 in 17 greys, from UCI Optical Recognition of Handwritten Digits.
 breast-cancer: 569 rows of 30 measurements, benign or malignant, from UCI Breast Cancer Wisconsin (Diagnostic).
 wine: 178 rows of 13 measurements, three cultivars, from UCI Wine.
 """
@@ -13,12 +13,12 @@ from pathlib import Path
 
 
 def digits(path: Path) -> None:
-    """An .npz with x (1797, 8, 8) uint8, 0 to 16, and y (1797,) int64."""
+    """An .npz with x (1797, 8, 8) uint8, the 17 greys spread over 0 to 255, and y (1797,) int64."""
     import numpy as np
     from sklearn.datasets import load_digits
 
     data = load_digits()
-    np.savez_compressed(path, x=data.images.astype(np.uint8), y=data.target.astype(np.int64))
+    np.savez_compressed(path, x=np.round(data.images * (255 / 16)).astype(np.uint8), y=data.target.astype(np.int64))
 
 
 def table(load, path: Path) -> None:

@@ -112,7 +112,9 @@ def waiting(team: Team, asset_id) -> dict:
     example = EXAMPLES.get(found.options.get("example", ""))
     if example is None:
         raise Http404
-    return {"asset": found, "example": example, "refusal": found.refusal}
+    job = found.inspections.order_by("-created_at").first()
+    return {"asset": found, "example": example, "refusal": found.refusal, "queued": job is not None and job.state == Job.State.QUEUED,
+            "running": gate.every_job(team).filter(state=Job.State.RUNNING).count()}
 
 
 def existing(team: Team, example: Example) -> Asset | None:
