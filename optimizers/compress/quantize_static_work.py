@@ -19,6 +19,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from optimizers.candidate import Sensitivity
 from optimizers.compress.fused import count
+from optimizers.compress.keep_float import shield
 from optimizers.compress.mean_to_pool import mean_to_pool
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
@@ -127,7 +128,8 @@ class Bench:
             weight_type=QuantType.QInt8, calibrate_method=METHODS[self.technique.calibration], calibration_cache_path=ranges,
             nodes_to_exclude=list(kept), nodes_to_quantize=[only] if only else None,
             extra_options={"CalibPercentile": self.technique.percentile})
-        return self.model.with_(proto=slim(onnx.load(target)), state="quantized")
+        proto = onnx.load(target)
+        return self.model.with_(proto=slim(shield(proto, kept) if activation == "uint8" else proto), state="quantized")
 
     def measure_layers(self, data: Dataset, ctx: Context) -> tuple[Sensitivity, ...]:
         """Each layer alone in int8: what it costs on validation, and whether it stays in float for that."""

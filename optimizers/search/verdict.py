@@ -70,13 +70,15 @@ def smaller(baseline: Candidate, chosen: Candidate) -> str:
 
 
 def loss(chosen: Candidate) -> str:
-    """"0.4 points lost", in tenths; what rounds to nothing is said so."""
+    """"0.4 points lost", in tenths. What chance could have done is said so, and never called a gain."""
     if chosen.change is None:
         return "nothing to compare it with"
     points = round(chosen.change.value, 1)
-    if points == 0:
+    chance = chosen.change.verdict == "not distinguishable"
+    if points == 0 or (chance and points > 0):
         return "nothing lost"
-    return f"{abs(points):.1f} point{'s' if abs(points) != 1 else ''} {'lost' if points < 0 else 'gained'}"
+    words = f"{abs(points):.1f} point{'s' if abs(points) != 1 else ''} {'lost' if points < 0 else 'gained'}"
+    return f"{words}, which chance could explain" if chance else words
 
 
 def nothing_fits(candidates: Sequence[Candidate]) -> str:
