@@ -13,7 +13,6 @@ from jobs.models import Asset
 from webapp.teams import members
 from webapp.teams.models import Membership, Role, Scope, Team, Token, User
 
-
 PASSWORD = "apples and pears"
 
 
@@ -74,7 +73,8 @@ def api_of(team: Team, user: User, scope: str = Scope.RUN) -> Api:
 
 MODEL_CARD = {
     "kind": "onnx", "family": "network", "title": "ONNX network, opset 20", "task": "classification",
-    "inputs": [{"name": "x", "dtype": "float32", "shape": [None, 1, 8, 8]}], "outputs": [{"name": "y", "dtype": "float32", "shape": [None, 10]}],
+    "inputs": [{"name": "x", "dtype": "float32", "shape": [None, 1, 8, 8]}],
+    "outputs": [{"name": "y", "dtype": "float32", "shape": [None, 10]}],
     "classes": 10, "parameters": 12_000, "macs": 300_000, "activation_bytes": 20_000, "opset": 20, "operators": {"Conv": 2, "Gemm": 1},
     "layers": [
         {"name": "conv1", "operator": "Conv", "input_shape": [1, 8, 8], "output_shape": [16, 8, 8], "parameters": 160, "macs": 9_216},

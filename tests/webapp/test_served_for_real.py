@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 MB = 1024**2
+FORM = "multipart/form-data; boundary=espalier-test-boundary"
 
 
 class House:
@@ -99,7 +100,7 @@ def test_up_and_down_in_flat_memory(house, key, people, megabytes):
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()
-        up = client.post("/api/v1/datasets", content=form(megabytes), headers=key | {"Content-Type": "multipart/form-data; boundary=espalier-test-boundary"})
+        up = client.post("/api/v1/datasets", content=form(megabytes), headers=key | {"Content-Type": FORM})
         assert up.status_code == 201, up.text
         assert up.json()["sha256"] == whole.hexdigest()
         row = Asset.objects.get()
@@ -120,8 +121,8 @@ def test_a_file_too_large_is_refused_before_it_is_sent(house, key):
     """The announced length is enough: the answer comes although 6 GB never do."""
     head = next(form(1))
     with socket.create_connection(("127.0.0.1", int(house.url.rsplit(":", 1)[1])), timeout=20) as line:
-        line.sendall(f"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key['Authorization']}\r\nContent-Length: {6 * 1024**3}\r\n"
-                     "Content-Type: multipart/form-data; boundary=espalier-test-boundary\r\n\r\n".encode() + head)
+        line.sendall(f"POST /api/v1/models HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key['Authorization']}\r\n"
+                     f"Content-Length: {6 * 1024**3}\r\nContent-Type: {FORM}\r\n\r\n".encode() + head)
         said = b"".join(iter(lambda: line.recv(65536), b"")).decode()
     assert said.startswith("HTTP/1.1 413")
     assert '"code": "too-large"' in said
@@ -140,7 +141,8 @@ def test_a_cut_upload_goes_on_where_it_stood(house, key):
     content = b"".join(block(n) for n in range(10))
     tus = key | {"Tus-Resumable": "1.0.0"}
     made = httpx.post(f"{house.url}/api/v1/uploads", headers=tus | {
-        "Upload-Length": str(len(content)), "Upload-Metadata": "filename bi5jc3Y=,kind ZGF0YXNldA==", "Content-Type": "application/offset+octet-stream"})
+        "Upload-Length": str(len(content)), "Upload-Metadata": "filename bi5jc3Y=,kind ZGF0YXNldA==",
+        "Content-Type": "application/offset+octet-stream"})
     where = house.url + made.headers["Location"]
     with socket.create_connection(("127.0.0.1", int(house.url.rsplit(":", 1)[1])), timeout=20) as line:
         line.sendall(f"PATCH {made.headers['Location']} HTTP/1.1\r\nHost: localhost\r\nAuthorization: {key['Authorization']}\r\n"

@@ -10,7 +10,8 @@ from webapp.devices.models import TeamDevice
 from webapp.teams.models import Scope
 
 BOARD = {"name": "bench", "title": "Bench board", "core": "Cortex-A72", "kind": "board", "isa": "aarch64", "cores": 4,
-         "clock_mhz": {"value": 1500, "unit": "MHz", "source": "data sheet"}, "ram_kib": {"value": 1e6, "unit": "KiB", "source": "data sheet"},
+         "clock_mhz": {"value": 1500, "unit": "MHz", "source": "data sheet"},
+         "ram_kib": {"value": 1e6, "unit": "KiB", "source": "data sheet"},
          "dtypes": ["fp32", "int8"], "runtimes": ["onnxruntime"],
          "macs_per_cycle": {"fp32": {"value": 4, "unit": "MAC/cycle", "source": "measured"}}}
 

@@ -72,7 +72,8 @@ def test_names_are_normalized_and_paths_are_cut():
     assert file_name("/etc/passwd") == "passwd"
 
 
-@pytest.mark.parametrize(("kind", "name"), [("model", "a.pkl"), ("model", "a.onnx.exe"), ("dataset", "a.tar"), ("dataset", "a.npy"), ("model", "a")])
+@pytest.mark.parametrize(("kind", "name"), [("model", "a.pkl"), ("model", "a.onnx.exe"), ("dataset", "a.tar"), ("dataset", "a.npy"),
+                                              ("model", "a")])
 def test_a_refusal_says_how_to_convert(kind, name):
     with pytest.raises(OptimizerError) as error:
         refuse_by_name(kind, name)
