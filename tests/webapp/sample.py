@@ -6,14 +6,16 @@
 
 import hashlib
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
+from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
 from jobs import store
-from jobs.models import Artifact, Asset, Attempt, Event, Job, Worker
+from jobs.models import Artifact, Asset, Attempt, Blob, Event, Job, Worker
 from jobs.models import Candidate as CandidateRow
 from optimizers.candidate import Candidate, ClassRow, File, Outcome, Sensitivity
 from optimizers.cards import DatasetCard, Layer, ModelCard, Problem, Tensor
@@ -80,7 +82,15 @@ def plant() -> Garden:
 
 
 def person(name: str) -> User:
-    return User.objects.create_user(f"{name.split()[0].lower()}@example.org", PASSWORD, name=name)
+    user = User(email=f"{name.split()[0].lower()}@example.org", name=name, password=password())
+    user.save()
+    return user
+
+
+@cache
+def password() -> str:
+    """Hashed once: the hash is slow on purpose."""
+    return make_password(PASSWORD)
 
 
 def asset(team: Team, user: User, name: str, filename: str, kind: str, card: Any, refusal: Refusal | None = None) -> Asset:
@@ -119,6 +129,7 @@ class Maker:
     model: Asset
     dataset: Asset
     number: int = 208
+    blobs: dict[bytes, Blob] = field(default_factory=dict)
 
     def job(self, state: str, minutes_ago: float, took: float = 27, title: str = "garments-resnet8 for STM32H743ZI", goal: Goal = GOAL,
             **fields: Any) -> Job:
@@ -142,7 +153,7 @@ class Maker:
         job = self.job(Job.State.SUCCEEDED, 60, result=Done(
             recommended=best, front=tuple(keys.values())[:4], verdict="It fits. 8.2 times smaller, 0.4 points lost.").model_dump(mode="json"),
             plan=plan(done=9), progress=1.0)
-        keep(job, FOUND)
+        self.keep(job, FOUND)
         curves(job, best)
         talk(job)
         return job
@@ -150,7 +161,7 @@ class Maker:
     def running(self) -> Job:
         job = self.job(Job.State.RUNNING, 14, plan=plan(done=5), progress=0.58, step="fit-40", eta_seconds=660,
                        note="Fine-tuning after pruning 40 %, epoch 7 of 12")
-        keep(job, (*FOUND[:3], FOUND[3], FOUND[4]))
+        self.keep(job, (*FOUND[:3], FOUND[3], FOUND[4]))
         curves(job, key_of("prune 40 % + fine-tune + int8"))
         talk(job)
         return job
@@ -165,7 +176,7 @@ class Maker:
         steps = plan(done=3)
         steps[3] |= {"state": "failed", "seconds": 0.4}
         job = self.job(Job.State.FAILED, 200, took=8, title="sharpen-unet for STM32H743ZI", error=error.model_dump(mode="json"), plan=steps)
-        keep(job, FOUND[:3])
+        self.keep(job, FOUND[:3])
         talk(job)
         say(job, "error", "int8", 'Resize with mode "cubic" has no integer form. [/up/Resize_1]')
         return job
@@ -176,14 +187,30 @@ class Maker:
 
     def stopped(self) -> Job:
         job = self.job(Job.State.CANCELLED, 500, took=3, plan=plan(done=2))
-        keep(job, FOUND[:2])
+        self.keep(job, FOUND[:2])
         return job
 
     def barren(self) -> Job:
         goal = GOAL.model_copy(update={"limits": Limits(ram_kib=12)})
         job = self.job(Job.State.SUCCEEDED, 900, took=12, goal=goal, result=Done(verdict="").model_dump(mode="json"), plan=plan(done=9))
-        keep(job, FOUND, goal)
+        self.keep(job, FOUND, goal)
         return job
+
+    def keep(self, job: Job, rows: tuple, goal: Goal = GOAL) -> None:
+        for row in rows:
+            candidate = make_candidate(row, goal)
+            stored = CandidateRow.objects.create(
+                job=job, key=candidate.key, title=candidate.title, baseline=candidate.baseline, fits=candidate.fits,
+                quality=candidate.measurements["top1"].value, size_kib=candidate.measurements["size_kib"].value,
+                data=candidate.model_dump(mode="json"))
+            Artifact.objects.bulk_create(Artifact(job=job, candidate=stored, role=file.role, name=file.name, media_type=file.media_type,
+                                                  blob=self.blob(content(candidate.title, file))) for file in candidate.files)
+
+    def blob(self, text: bytes) -> Blob:
+        """Equal content is stored once."""
+        if text not in self.blobs:
+            self.blobs[text] = store.put([text])
+        return self.blobs[text]
 
 
 def key_of(title: str) -> str:
@@ -202,18 +229,6 @@ def plan(done: int) -> list[dict[str, Any]]:
     return steps
 
 
-def keep(job: Job, rows: tuple, goal: Goal = GOAL) -> None:
-    for row in rows:
-        candidate = make_candidate(row, goal)
-        stored = CandidateRow.objects.create(
-            job=job, key=candidate.key, title=candidate.title, baseline=candidate.baseline, fits=candidate.fits,
-            quality=candidate.measurements["top1"].value, size_kib=candidate.measurements["size_kib"].value,
-            data=candidate.model_dump(mode="json"))
-        for file in candidate.files:
-            Artifact.objects.create(job=job, candidate=stored, role=file.role, name=file.name, media_type=file.media_type,
-                                    blob=store.put([content(candidate.title, file)]))
-
-
 README = """# How to run it
 
 ```python
@@ -228,7 +243,7 @@ print(session.run(["scores"], {"image": row})[0].argmax(axis=1))
 
 
 def content(title: str, file: File) -> bytes:
-    return README.encode() if file.role == "readme" else f"{title} {file.name} ".encode() * (file.bytes // 40 + 1)
+    return README.encode() if file.role == "readme" else f"{title if file.role == 'model' else ''} {file.name} ".encode() * (file.bytes // 20 + 1)
 
 
 def make_candidate(row: tuple, goal: Goal) -> Candidate:

@@ -24,7 +24,7 @@ def jobs(request: HttpRequest, team: Team) -> HttpResponse:
     """?state=, ?mine=1, ?q=words, ?before=number: the page after the job with that number."""
     state = request.GET.get("state", "all")
     state = state if state in STATES else "all"
-    mine, words = request.GET.get("mine") == "1", request.GET.get("q", "").strip()[:100]
+    mine, words = request.GET.get("mine") == "1", request.GET.get("q", "").replace("\0", "").strip()[:100]
     chosen = narrowed(gate.jobs(team), STATES[state], request.user if mine else None, words)
     before = request.GET.get("before", "")
     page = chosen.filter(number__lt=int(before)) if before.isascii() and before.isdigit() and len(before) < 10 else chosen
