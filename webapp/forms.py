@@ -21,7 +21,8 @@ class TechniqueForm(forms.Form):
 
     def params(self) -> dict[str, Any]:
         """Parameters that were given; an empty box leaves the technique's own default (or None where it is allowed)."""
-        return {name: self.fields[name].to_param(value) for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+        fields: dict[str, Any] = self.fields
+        return {name: fields[name].to_param(value) for name, value in self.cleaned_data.items() if value not in (None, "", [])}
 
 
 class Parameter:

@@ -22,6 +22,8 @@ RATES = {"float32": "MACs per cycle, float32", "int8": "MACs per cycle, int8"}
 class DeviceForm(forms.Form):
     """Fields of an optimizers.device.Device; `device` holds the value once the form is valid."""
 
+    device: Device
+
     title = forms.CharField(max_length=60, label="Name", help_text="As it is printed on the board: Nucleo-F446RE.")
     core = forms.CharField(max_length=60, label="Core", help_text="Cortex-M4F, or 4 × Cortex-A72.")
     kind = forms.ChoiceField(choices=[(k, w) for k, w in KINDS.items() if k != "server"], label="Kind")
@@ -39,7 +41,6 @@ class DeviceForm(forms.Form):
             kwargs.setdefault("initial", flat(editing.device()))
         super().__init__(*args, **kwargs)
         self.team, self.editing = team, editing
-        self.device: Device | None = None
         for name, (label, unit, low, high, required) in FIGURES.items():
             self.add_figure(name, f"{label}, {unit}", low, high, required)
         for dtype, label in RATES.items():
@@ -61,7 +62,7 @@ class DeviceForm(forms.Form):
         return [self[name] for name in ("dtypes", "runtimes")]
 
     def clean(self):
-        data = super().clean()
+        data = super().clean() or {}
         for name in [*FIGURES, *(f"rate_{dtype}" for dtype in RATES)]:
             if data.get(name) is not None and not data.get(f"{name}_source"):
                 self.add_error(f"{name}_source", "Say where the figure comes from: a data sheet and page, or how you measured it.")
@@ -71,10 +72,10 @@ class DeviceForm(forms.Form):
         elif not self.editing and (name in catalogue() or name == "new" or self.team.devices.filter(name=name).exists()):
             self.add_error("title", f"There is a device named {name} already. Choose another name.")
         if not self.errors:
-            self.device = self.build(name, data)
+            self.build(name, data)
         return data
 
-    def build(self, name: str, data: dict) -> Device | None:
+    def build(self, name: str, data: dict) -> None:
         def fact(field: str, unit: str) -> dict | None:
             return None if data.get(field) is None else {"value": data[field], "unit": unit, "source": data[f"{field}_source"]}
 
@@ -83,11 +84,10 @@ class DeviceForm(forms.Form):
         row |= {"name": name, "dtypes": tuple(data["dtypes"]), "runtimes": tuple(data["runtimes"])}
         row["macs_per_cycle"] = {d: rate for d in RATES if (rate := fact(f"rate_{d}", "MAC/cycle"))}
         try:
-            return Device.model_validate(row)
+            self.device = Device.model_validate(row)
         except ValidationError as error:
             first = error.errors()[0]
             self.add_error(None, f"{first['msg']} [{'.'.join(map(str, first['loc']))}]")
-            return None
 
 
 def flat(device: Device) -> dict:

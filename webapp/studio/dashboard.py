@@ -1,6 +1,7 @@
 """The team's first page: what runs, what fits where, what needs somebody. A team with nothing yet gets the empty page."""
 
-from django.core.cache import cache
+from functools import partial
+
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -8,6 +9,7 @@ from jobs.models import Asset
 from webapp.studio import overview
 from webapp.studio.examples import EXAMPLES
 from webapp.teams import gate
+from webapp.teams.brief import remembered
 from webapp.teams.gate import team_view
 from webapp.teams.models import Role
 
@@ -24,7 +26,7 @@ def dashboard(request, team):
     columns, rows = overview.fits(team, jobs)
     return render(request, "studio/dashboard.html", {
         "mine": mine, "active": overview.now(jobs), "columns": columns, "rows": rows, "recent": overview.recent(jobs),
-        "needs": overview.needs(team, request.user, mine), "storage": stored(team), "counts": counts(team),
+        "needs": overview.needs(team, request.user, mine), "storage": remembered(f"storage:{team.pk}", 4, partial(overview.storage, team)), "counts": counts(team),
         "examples": EXAMPLES.values(), "jobs_total": jobs.count(),
     })
 
@@ -32,8 +34,3 @@ def dashboard(request, team):
 def counts(team) -> dict[str, int]:
     ready = gate.assets(team).filter(state=Asset.State.READY)
     return {"models": ready.filter(kind=Asset.Kind.MODEL).count(), "datasets": ready.filter(kind=Asset.Kind.DATASET).count()}
-
-
-def stored(team) -> dict[str, int]:
-    """Storage by kind, a minute old at most: the sum walks every artifact of the team."""
-    return cache.get_or_set(f"storage:{team.id}", lambda: overview.storage(team), 60)

@@ -1,6 +1,7 @@
 """The new-job page: one form, read leniently at every change, planned beside it, started by a plain POST."""
 
 import shlex
+from typing import Any
 
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -67,8 +68,8 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
 
 def planned(team, draft: Draft) -> dict:
     """What the panel shows: a dry run, or why there is none."""
-    context = {"dry": None, "problems": list(draft.errors.items()), "command": command(draft)}
-    if draft.empty or draft.errors:
+    context: dict[str, Any] = {"dry": None, "problems": list(draft.errors.items()), "command": command(draft)}
+    if draft.empty or draft.errors or draft.device is None:
         return context
     try:
         context["dry"] = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)

@@ -135,10 +135,8 @@ def needs(team: Team, user: User, mine: bool, days: int = 14) -> list[dict]:
     return found + [{"kind": "token", "token": token} for token in tokens.order_by("expires_at")[:3]]
 
 
-def storage(team: Team) -> dict[str, float]:
-    """Bytes by kind, and what the team may use."""
+def storage(team: Team) -> dict[str, int]:
+    """Bytes by kind; the shell around the page knows the whole and the quota."""
     kinds = dict(gate.assets(team).order_by().values_list("kind").annotate(bytes=Sum("blob__size")))
     artifacts = Artifact.objects.filter(job__team=team).aggregate(bytes=Sum("blob__size"))["bytes"] or 0
-    parts = {"models": kinds.get("model") or 0, "datasets": kinds.get("dataset") or 0, "artifacts": artifacts}
-    total = sum(parts.values())
-    return parts | {"total": total, "quota": team.quota_bytes, "share": total / max(1, team.quota_bytes)}
+    return {"models": kinds.get("model") or 0, "datasets": kinds.get("dataset") or 0, "artifacts": artifacts}

@@ -7,8 +7,9 @@ from tests.webapp.test_team_pages import as_
 from webapp.devices.models import TeamDevice
 from webapp.devices.shelf import shelf
 
-BOARD = {"title": "Greenhouse Node", "core": "Cortex-M4F", "kind": "microcontroller", "isa": "armv7e-m", "cores": "1", "dtypes": ["int8", "float32"],
-         "runtimes": ["c"], "clock_mhz": "80", "clock_mhz_source": "data sheet, page 3", "ram_kib": "96", "ram_kib_source": "data sheet, page 3"}
+BOARD = {"title": "Greenhouse Node", "core": "Cortex-M4F", "kind": "microcontroller", "isa": "armv7e-m", "cores": "1",
+         "dtypes": ["int8", "float32"], "runtimes": ["c"], "clock_mhz": "80", "clock_mhz_source": "data sheet, page 3",
+         "ram_kib": "96", "ram_kib_source": "data sheet, page 3"}
 
 
 @pytest.fixture
