@@ -16,6 +16,7 @@ from optimizers import events
 
 log = logging.getLogger(__name__)
 PAUSE = 0.2                     # seconds between two writes of progress, log and curves
+PNG = "data:image/png;base64,"
 CHECKPOINTS = 100               # files of one job
 BYTES = 64 * 1024**2            # stored of one attempt's log and curves
 
@@ -175,6 +176,8 @@ class Relay:
     def card(self, role: str) -> dict[str, Any] | None:
         """What inspection found, if it is about the kind of thing that was asked."""
         found = getattr(self.inspected, role, None)
+        if role == "dataset" and found and found.kind in ("images", "array"):       # a page puts these into <img>
+            found = found.model_copy(update={"preview": tuple(text for text in found.preview if text.startswith(PNG))})
         return found.model_dump(mode="json") if found else None
 
 

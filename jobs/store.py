@@ -9,6 +9,7 @@ from uuid import UUID
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 
 from jobs import limits
 from jobs.chunks import CHUNK, RUNNING, batches, keep_chunks, pieces, raw, remember_hash, running_hash
@@ -65,7 +66,8 @@ def append(blob: Blob, chunks: Iterable[bytes]) -> int:
         row = Blob.objects.select_for_update().filter(id=blob.id, sha256=None).first()
         if row is None:
             raise ValueError(f"blob {blob.id} is sealed or gone")
-        size, n = row.size, BlobPart.objects.filter(blob=row).count()
+        last = BlobPart.objects.filter(blob=row).aggregate(Max("n"))["n__max"]
+        size, n = row.size, 0 if last is None else last + 1
         whole = running_hash(row.id, size)
         for batch in batches(pieces(chunks)):
             hashes = [hashlib.sha256(piece).digest() for piece in batch]

@@ -187,3 +187,11 @@ def test_nothing_is_written_without_the_lease(relay):
 def test_an_honest_line_of_each_kind_is_believed():
     assert parse(b'{"type": "curve", "name": "loss", "x": 1, "y": null}') is not None
     assert parse(b'{"type": "error", "stage": "open", "refusal": {"wrong": "w"}}').fault == "user"
+
+
+def test_a_preview_that_is_no_picture_reaches_no_page(relay):
+    png = "data:image/png;base64,iVBORw0KGgo="
+    card = {"kind": "images", "title": "t", "preview": [png, "data:image/svg+xml,<svg/>", "https://example.org/pixel.png"]}
+    tell(relay, {"type": "inspected", "dataset": card})
+    assert relay.card("dataset")["preview"] == [png]
+    assert relay.card("model") is None

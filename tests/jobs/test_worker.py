@@ -157,3 +157,39 @@ def children_of(job):
         except OSError:
             continue
     return found
+
+
+@pytest.mark.slow
+def test_the_real_craft_trains_in_the_cage_and_its_candidate_comes_home(team, make_asset):
+    """Digits, dataset only, the whole road: inspection, plan, training, measuring, keeping; torch and ONNX Runtime inside the walls."""
+    import hashlib
+    import io
+
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    from jobs import store
+    from jobs.attempt import see_through
+    from jobs.claim import claim
+    from jobs.submit import submit_fit
+    from optimizers.device import catalogue
+
+    digits = load_digits()
+    file = io.BytesIO()
+    np.savez(file, x=(digits.images * 15).astype(np.uint8), y=digits.target)
+    dataset = make_asset(file.getvalue(), kind="dataset", filename="digits.npz")
+    submit_inspection(dataset)
+    see_through(claim("w"))
+    dataset.refresh_from_db()
+    assert (dataset.state, dataset.refusal) == ("ready", None)
+    job = submit_fit(team, None, model=None, dataset=dataset, device=catalogue()["laptop-x86"], goal={"max_drop": None},
+                     budget={"minutes": 0.5, "candidates": 2})
+    see_through(claim("w"), threads=2)
+    job.refresh_from_db()
+    assert (job.state, job.error) == ("succeeded", None)
+    assert job.result["front"]
+    attempt = job.attempts.get()
+    assert attempt.peak_bytes > 100 * 1024**2
+    for artifact in job.artifacts.all():
+        assert hashlib.sha256(b"".join(store.read(artifact.blob))).hexdigest() == artifact.blob.sha256
+    print(attempt.cage, attempt.peak_bytes / 2**20, job.result["verdict"], list(job.candidates.values_list("title", "quality", "size_kib")))
