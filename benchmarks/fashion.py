@@ -44,7 +44,7 @@ def tell(report: dict) -> int:
     """Each candidate against the baseline of the same run; 0 when the recommended one meets the goal."""
     rows = report["candidates"]
     base = next(row for row in rows if row["baseline"])["measurements"]
-    pick = next((row for row in rows if row["key"] == report["recommended"]), None)
+    pick = next((row for row in rows if row["key"] == report["done"]["recommended"]), None)
     print(f"{'candidate':44} {'top-1':>6} {'points [95 %]':>22} {'smaller':>8} {'b1':>6} {'b64':>6}")
     for row in rows:
         found, change = row["measurements"], row["change"]
