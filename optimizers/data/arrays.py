@@ -158,5 +158,5 @@ def thin(classes: tuple[str, ...], labels: np.ndarray, task: str) -> tuple[Probl
         return ()
     counts = np.bincount(labels, minlength=len(classes))
     few = [f"{classes[i]} ({counts[i]})" for i in np.flatnonzero(counts < 20)]
-    return (warn(f"{len(few)} of {len(classes)} classes have fewer than 20 rows: {', '.join(few[:10])}{' …' if len(few) > 10 else ''}.",
+    return (warn(f"Classes with fewer than 20 rows: {', '.join(few[:10])}{' …' if len(few) > 10 else ''}.",
                  "classes", "Their quality cannot be judged; add rows.", "few-rows-in-class"),) if few else ()

@@ -107,7 +107,7 @@ def common_size(sizes: list[tuple[int, int]]) -> tuple[tuple[int, int], tuple[Pr
     commonest, times = Counter(sizes).most_common(1)[0]
     other = len(sizes) - times
     if 2 * times >= len(sizes) and max(commonest) <= LARGEST_SIDE:
-        note = warn(f"{other:,} pictures of another size were resized to {commonest[1]} x {commonest[0]}, the commonest.", "pictures",
+        note = warn(f"Resized to {commonest[1]} x {commonest[0]}, the commonest size: {other:,} of {len(sizes):,} pictures.", "pictures",
                     "Resize them yourself if their proportions matter.", "resized")
         return commonest, (note,) if other else ()
     if not other:
@@ -142,11 +142,11 @@ def listed(unreadable: dict[str, str]) -> list[Problem]:
 
 def colour(seen: list[Seen], channels: int) -> list[Problem]:
     grey = sum(one.grey for one in seen)
-    return [info(f"{grey:,} grey pictures among coloured ones got three equal channels.", "pictures", code="grey")] \
+    return [info(f"Grey among coloured pictures, given three equal channels: {grey:,} of {len(seen):,}.", "pictures", code="grey")] \
         if channels == 3 and grey else []
 
 
 def thin(labels: np.ndarray, classes: tuple[str, ...]) -> list[Problem]:
     few = [f"{classes[i]} ({n})" for i, n in enumerate(np.bincount(labels, minlength=len(classes))) if n < 20]
-    return [warn(f"{len(few)} of {len(classes)} classes have fewer than 20 pictures: {', '.join(few[:10])}{' …' if len(few) > 10 else ''}.",
+    return [warn(f"Classes with fewer than 20 pictures: {', '.join(few[:10])}{' …' if len(few) > 10 else ''}.",
                  "classes", "Their quality cannot be judged; add pictures.", "few-rows-in-class")] if few else []

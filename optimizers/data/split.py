@@ -90,8 +90,8 @@ def taken(hashes: np.ndarray, labels: np.ndarray, shares: dict[int, float]) -> n
 
 
 def leaks(hashes: np.ndarray, part: np.ndarray) -> list[Problem]:
-    """Rows of test that stand in train too, in an upload that declares its splits."""
-    both = int(np.isin(hashes[part == TEST], hashes[part == TRAIN]).sum())
+    """Rows of test that stand in train or validation too, in an upload that declares its splits."""
+    both = int(np.isin(hashes[part == TEST], hashes[part != TEST]).sum())
     if not both:
         return []
     return [Problem(severity="warn", wrong=f"{both:,} rows of test are also in train, so quality will look better than it is.",

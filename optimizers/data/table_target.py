@@ -65,7 +65,7 @@ def class_problems(column: Column, place: str) -> tuple[Problem, ...]:
                           "They are kept apart; remove the dot if they mean the same.", "trailing-dot"))
     few = [f"{name} ({count})" for name, count in column.values.items() if count < 20]
     if few:
-        found.append(warn(f"{len(few)} of {column.distinct} classes have fewer than 20 rows: {', '.join(few[:10])}"
+        found.append(warn(f"Classes with fewer than 20 rows: {', '.join(few[:10])}"
                           f"{' …' if len(few) > 10 else ''}.", place, "Their quality cannot be judged; add rows.", "few-rows-in-class"))
     return tuple(found)
 

@@ -96,7 +96,22 @@ def graphs_of(model: Message, data: mmap.mmap) -> Iterator[tuple[Message, int, S
                 waiting += [(inner, level + 1, scope) for inner in (*attribute.messages(6), *attribute.messages(11))]
 
 
+NAMES = {"Node": (1, 2, 3, 4, 7), "Tensor": (8,), "Value": (1,), "Attribute": (1,)}
+
+
+def refuse_names(message: Message) -> None:
+    """Names are UTF-8, as the format demands; libraries behave oddly where they are not."""
+    for number in NAMES[message.kind]:
+        for raw in message.raw(number):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as fault:
+                raise OptimizerError("A name is not UTF-8 text, so the file is damaged.", f"{message.kind.lower()} '{raw[:40]!r}'",
+                                     ANEW, "damaged") from fault
+
+
 def refuse_node(node: Message, functions: set[tuple[str, str]], scope: Scope, data: mmap.mmap) -> None:
+    refuse_names(node)
     operator, domain = node.text(4), node.text(7)
     where = f"node '{node.text(3) or first(node, 2)}' ({operator})"[:200]
     if domain not in DOMAINS and (domain, operator) not in functions:
@@ -106,6 +121,7 @@ def refuse_node(node: Message, functions: set[tuple[str, str]], scope: Scope, da
             "Export without the optimizations of ONNX Runtime, which fuse nodes into its own." if fused else
             "Export with standard operators only.", "custom-domain")
     for attribute in node.messages(5):
+        refuse_names(attribute)
         for tensor in (*attribute.messages(5), *attribute.messages(10), *sparse_parts(attribute.messages(22) + attribute.messages(23))):
             refuse_tensor(tensor, f"attribute '{attribute.text(1)}' of {where}")
     if operator == "Loop" and domain in DOMAINS:
@@ -148,6 +164,7 @@ def sparse_parts(found: list[Message]) -> Iterator[Message]:
 
 
 def refuse_tensor(tensor: Message, what: str) -> None:
+    refuse_names(tensor)
     name = tensor.text(8)
     where = f"{what} '{name}'"[:200] if name else what
     if tensor.number(14) == 1 or tensor.messages(13):
@@ -165,7 +182,8 @@ def refuse_tensor(tensor: Message, what: str) -> None:
 
 
 def refuse_value(value: Message) -> None:
-    """Declared shapes of inputs, outputs and values between."""
+    """Declared names and shapes of inputs, outputs and values between."""
+    refuse_names(value)
     for kind in value.messages(2):
         for tensor in (*kind.messages(1), *kind.messages(8)):
             for shape in tensor.messages(2):
