@@ -113,10 +113,10 @@ def left_out(entries: tuple[Entry, ...], pictures: list[Entry], loose: list[Entr
     others = [e for e in entries if suffix(e) not in SUFFIXES and suffix(e) not in OTHER_PICTURES]
     notes = []
     if others:
-        notes.append(info(f"Left out, because not pictures: {len(others):,} of {len(entries):,} files.", ", ".join(e.name for e in others[:5]),
-                          code="files-left-out"))
+        notes.append(info(f"Left out, because not pictures: {len(others):,} of {len(entries):,} files.",
+                          ", ".join(e.name for e in others[:5]), code="files-left-out"))
     if loose or foreign:
         odd = [*loose, *foreign]
-        notes.append(warn(f"Left out, because outside of a class folder or in a format that is not read: {len(odd):,} of {len(entries):,} files.",
+        notes.append(warn(f"Left out, because outside of a class folder or in another format: {len(odd):,} of {len(entries):,} files.",
                           ", ".join(e.name for e in odd[:5]), "Move or convert them.", "pictures-left-out"))
     return notes
