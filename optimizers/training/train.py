@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-MACS = {"resnet8": 9_400_000, "dscnn": 4_100_000, "tiny-cnn": 2_000_000, "mobilenet-small": 6_000_000, "vit-small": 4_000_000,
+MACS = {"resnet8": 9_350_000, "dscnn": 3_780_000, "tiny-cnn": 1_920_000, "mobilenet-small": 3_270_000, "vit-small": 6_470_000,
         "mlp": 10_000}
 
 
@@ -54,7 +54,7 @@ class Training(Fitting):
         name = suited(shape)[0] if self.architecture in ("auto", "model") else self.architecture
         rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
         pixels = min(shape[1] * shape[2], 96 * 96) / 784 if len(shape) == 3 else 1.0
-        return 2 + self.epochs * rows * (3 * MACS[name] * pixels / 8e9 + 2e-5)
+        return 2 + self.epochs * rows * (3 * MACS[name] * pixels / 16e9 + 2e-5)
 
     def apply(self, model: Network | None, data: Dataset, ctx: Context) -> Network:
         from optimizers.training.fresh import fresh_network
