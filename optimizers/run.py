@@ -115,8 +115,7 @@ class Run:
     def again(self, recipe: Recipe) -> None:
         """A resumed run without a model needs its first network measured again, or there is nothing to compare with."""
         if self.yardstick.baseline is None:
-            network, steps = self.apply(recipe)
-            self.yardstick.measure(shipped(network))
+            self.yardstick.measure(shipped(self.apply(recipe)[0]))
 
     def late(self, row: planner.Planned) -> bool:
         left = self.ctx.remaining()

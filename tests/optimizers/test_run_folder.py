@@ -25,8 +25,8 @@ INT8 = {"technique": "quantize-static", "params": {"rows": 64}}
 
 
 def child(folder: Path) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-m", "optimizers", "run", str(folder)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                            text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    return subprocess.Popen([sys.executable, "-m", "optimizers", "run", str(folder)], cwd=ROOT, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
 
 def heard(lines):
@@ -41,8 +41,8 @@ def task(folder: Path, **changes) -> Task:
     """A fit task over digits, its cards inspected; written to the folder."""
     (folder / "in").mkdir(parents=True, exist_ok=True)
     write_digits(folder / "in" / "digits.npz")
-    fields = dict(kind="fit", dataset="in/digits.npz", dataset_name="digits.npz", dataset_sha256="d" * 64, device=catalogue()["this-server"],
-                  goal=Goal(max_drop=0.03), budget=Budget(minutes=None), seed=2, threads=1)
+    fields = dict(kind="fit", dataset="in/digits.npz", dataset_name="digits.npz", dataset_sha256="d" * 64,
+                  device=catalogue()["this-server"], goal=Goal(max_drop=0.03), budget=Budget(minutes=None), seed=2, threads=1)
     fields |= changes
     fields["dataset_card"] = inspect(Task(kind="inspect", role="dataset", dataset="in/digits.npz"), folder)
     if "model" in fields:
@@ -69,7 +69,7 @@ def test_events_come_numbered_and_end_with_done(ran):
     assert events[0].type == "log" and events[-1].type == "done"
     assert of("plan", events)[-1].steps[0].state == "done"
     fractions = [event.fraction for event in of("progress", events)]
-    assert fractions == sorted(fractions) and 0 <= fractions[0]
+    assert fractions == sorted(fractions) and fractions[0] >= 0
     assert {point.name for point in of("curve", events)} >= {"train loss", "validation top1"}
     assert events[-1].verdict.endswith(".") and events[-1].recommended in {kept.candidate.key for kept in of("candidate", events)}
 
@@ -114,11 +114,8 @@ def test_the_page_runs_as_it_stands_and_says_the_same(ran):
     assert float(accuracy) == pytest.approx(candidate.measurements["top1"].value, abs=1e-9)
 
 
-def test_the_planner_compresses_an_uploaded_network_and_forgets_no_done_key(ran, tmp_path):
+def test_the_planner_compresses_an_uploaded_network_and_forgets_no_done_key(tmp_path):
     """A model goes in, the baseline comes first; a second attempt skips what the first kept."""
-    folder, events = ran
-    from optimizers.run import Run  # noqa: F401: the same code the child runs
-
     float_model = train_model(tmp_path)
     made = task(tmp_path / "job", model=float_model, model_name="m.onnx", model_sha256="e" * 64, budget=Budget(minutes=None, candidates=2))
     process = child(tmp_path / "job")

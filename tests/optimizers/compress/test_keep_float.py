@@ -23,4 +23,5 @@ def test_the_shield_changes_no_answer(trained, digits):
     made = trained.with_(proto=shield(trained.proto, names))
     assert trained.serialize() == content
     onnx.checker.check_model(made.proto)
-    np.testing.assert_allclose(Shipped(made).predict(digits.test.x[:20]), Shipped(trained).predict(digits.test.x[:20]), rtol=1e-5, atol=1e-6)
+    x = digits.test.x[:20]
+    np.testing.assert_allclose(Shipped(made).predict(x), Shipped(trained).predict(x), rtol=1e-5, atol=1e-6)

@@ -65,7 +65,8 @@ def test_calibration_reads_training_rows_only(trained, digits, context):
     """Other validation and test rows give the same file."""
     from dataclasses import replace
 
-    noise = replace(digits, validation=replace(digits.validation, x=digits.validation.x * 0), test=replace(digits.test, x=digits.test.x * 0))
+    dark = {name: replace(getattr(digits, name), x=getattr(digits, name).x * 0) for name in ("validation", "test")}
+    noise = replace(digits, **dark)
     first, second = (StaticQuantization(rows=40).apply(trained, data, context) for data in (digits, noise))
     assert first.serialize() == second.serialize()
 

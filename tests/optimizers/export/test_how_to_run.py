@@ -31,5 +31,5 @@ def test_spelled_out_steps_equal_the_preprocessing(rows, how):
         from PIL import Image
 
         place["Image"] = Image
-    exec("\n".join(lines), place)                       # noqa: S102: our own text, which is what is tested
+    exec("\n".join(lines), place)    # our own text, which is what is tested
     np.testing.assert_allclose(np.asarray(place["x"], np.float32), how(x), rtol=1e-5, atol=1e-6)

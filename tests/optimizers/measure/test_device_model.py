@@ -32,7 +32,8 @@ def test_a_rate_that_is_not_known_gives_no_number():
 def test_energy_is_power_by_time():
     took = Measurement(value=20.0, unit="ms", origin="measured", how="", low=19.0, high=22.0)
     found = device_model.energy(took, board())
-    assert (found.value, found.low, found.high) == pytest.approx((2.0, 1.9, 2.2)) and found.origin == "modelled" and "measured latency" in found.how
+    assert (found.value, found.low, found.high) == pytest.approx((2.0, 1.9, 2.2))
+    assert found.origin == "modelled" and "measured latency" in found.how
 
 
 def test_flash_and_ram_of_a_microcontroller_add_what_is_stated():

@@ -21,8 +21,8 @@ def model(**changes):
 
 
 def dataset(**changes):
-    fields = dict(kind="array", title="Garments", rows=70_000, splits={"train": 6000, "validation": 1000, "test": 1000}, row_shape=(1, 28, 28),
-                  classes=tuple(f"class {n}" for n in range(10)), class_counts=(800,) * 10)
+    fields = dict(kind="array", title="Garments", rows=70_000, splits={"train": 6000, "validation": 1000, "test": 1000},
+                  row_shape=(1, 28, 28), classes=tuple(f"class {n}" for n in range(10)), class_counts=(800,) * 10)
     return DatasetCard(**fields | changes)
 
 

@@ -15,8 +15,8 @@ def number(value, unit="KiB", origin="measured"):
 
 
 def candidate(key, size, quality, fits=True, took=1.0, broke=(), **changes):
-    return Candidate(key=key, title=key, recipe={}, fits=fits, broke=broke, validation=quality,
-                     measurements={"size_kib": number(size), "latency_ms": number(took, "ms"), "top1": number(quality, "fraction")}, **changes)
+    numbers = {"size_kib": number(size), "latency_ms": number(took, "ms"), "top1": number(quality, "fraction")}
+    return Candidate(key=key, title=key, recipe={}, fits=fits, broke=broke, validation=quality, measurements=numbers, **changes)
 
 
 def test_breach_says_by_how_much():
@@ -49,7 +49,8 @@ def test_front_keeps_what_nobody_beats():
 
 
 def test_the_smallest_certain_candidate_is_recommended():
-    rows = [candidate("a", 100, 0.91, baseline=True), candidate("b", 40, 0.905), candidate("c", 20, 0.90), candidate("d", 10, 0.5, fits=False)]
+    rows = [candidate("a", 100, 0.91, baseline=True), candidate("b", 40, 0.905), candidate("c", 20, 0.90),
+            candidate("d", 10, 0.5, fits=False)]
     assert verdict.recommend(rows, {"a", "b"})[0].key == "b"
     assert verdict.recommend(rows, set())[0].key == "a", "without certainty the best on validation"
     assert verdict.recommend(rows[3:], set()) == (None, "")
@@ -64,7 +65,8 @@ def test_sentences():
     slow = slow.model_copy(update={"measurements": slow.measurements | {"speedup": number(0.76, "times")}})
     assert verdict.sentence([base, slow], slow, base).startswith("It fits, but it is slower than the original: 1.3 times.")
     broke = gate.budget_breaches({"ram_kib": number(86.0)}, Goal(limits=Limits(ram_kib=48)), None)
-    assert verdict.sentence([candidate("x", 1, 0.9, fits=False, broke=broke)], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
+    large = candidate("x", 1, 0.9, fits=False, broke=broke)
+    assert verdict.sentence([large], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
     assert verdict.sentence([base], base, base) == "It fits as it is."
 
 
