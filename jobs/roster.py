@@ -13,6 +13,7 @@ from jobs.cage.ladder import climb
 from jobs.limits import limit, machine_memory
 from jobs.models import Job, Worker
 from jobs.reap import reap
+from jobs.sandbox import work_root
 from jobs.work import LEAVING, NAME, SLOTS, capabilities
 from jobs.workspace import remove_stale
 
@@ -27,7 +28,7 @@ def arrive() -> None:
 
 
 def register() -> None:
-    rung, told = climb()
+    rung, told = climb(work_root())
     Worker.objects.update_or_create(name=NAME, defaults={
         "capabilities": capabilities(), "cage": rung.name, "cage_detail": told, "cores": os.cpu_count() or 1,
         "memory_bytes": machine_memory(), "seen_at": Now()})

@@ -8,22 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from django.conf import settings
-
 from jobs import store
 from jobs.claim import Lease
 from jobs.models import Asset, Job
-from jobs.sandbox import lay_code
+from jobs.sandbox import lay_code, work_root
 from optimizers.task import Task
 
 
 @contextmanager
 def workspace(lease: Lease, job: Job, threads: int, uid: int = 0) -> Iterator[Path]:
     """Lay everything out; yields the folder. uid: who must be able to write there, when it is not us."""
-    root = Path(settings.DATA_DIR) / "work"
-    root.mkdir(parents=True, exist_ok=True)
-    os.chmod(root, 0o711)
-    folder = root / f"{os.getpid()}-{lease.job_id}-{lease.number}"
+    folder = work_root() / f"{os.getpid()}-{lease.job_id}-{lease.number}"
     folder.mkdir(mode=0o700)
     try:
         for name in ("in", "out", "checkpoint", "scratch"):
@@ -89,7 +84,7 @@ def remove(folder: Path) -> None:
 def remove_stale() -> int:
     """Folders of workers that are no more (killed, or a power cut). Returns how many went."""
     count = 0
-    for folder in (Path(settings.DATA_DIR) / "work").glob("*-*"):
+    for folder in work_root().glob("*-*"):
         owner = folder.name.partition("-")[0]
         if owner.isdigit() and not alive(int(owner)):
             remove(folder)

@@ -22,11 +22,14 @@ PLAIN = Bounds(memory_bytes=4 * 1024**3, cpu_seconds=10, file_bytes=1024**2)
 
 
 @functools.cache
-def climb() -> tuple[Rung, dict[str, dict[str, str]]]:
-    """The best rung whose walls stood, and what every probe answered: {"landlock as 61184": {"tcp": "refused: ...", ...}, ...}."""
+def climb(where: Path | None = None) -> tuple[Rung, dict[str, dict[str, str]]]:
+    """The best rung whose walls stood, and what every probe answered: {"landlock as 61184": {"tcp": "refused: ...", ...}, ...}.
+
+    where: the folder that work folders lie in, which another user may not be able to reach; default the temporary folder.
+    """
     told: dict[str, dict[str, str]] = {}
     for rung in candidates():
-        answers = probe(rung)
+        answers = probe(rung, where)
         told[rung.name + (f" as {rung.uid}" if rung.uid else "")] = answers
         if stands(rung, answers):
             return replace(rung, answers=answers), told
@@ -38,13 +41,13 @@ def stands(rung: Rung, answers: dict[str, str]) -> bool:
             and all(answers.get(name) == "possible" for name in NEEDED))
 
 
-def probe(rung: Rung) -> dict[str, str]:
+def probe(rung: Rung, where: Path | None = None) -> dict[str, str]:
     """What is possible inside; {"start": reason} where the cage itself could not be built."""
     with ExitStack() as stack:
         outside = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cage-probe-")))
-        os.chmod(outside, 0o711)
-        folder = outside / "work"
-        (folder / "scratch").mkdir(parents=True)
+        os.chmod(outside, 0o711)        # the socket must be within reach, or its refusal would prove nothing
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="0-probe-", dir=where)))
+        (folder / "scratch").mkdir()
         secret = outside / "secret"
         secret.write_text(secrets.token_hex())
         secret.chmod(0o600)
