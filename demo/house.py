@@ -18,9 +18,9 @@ READY_S = 120
 class House:
     """A context: `manage.py up` runs inside it."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, log: Path = ROOT / "var" / "demo.log") -> None:
         self.url = f"http://127.0.0.1:{port}/"
-        self.log = ROOT / "var" / "demo.log"
+        self.log = log
         self.child = Child("up", [sys.executable, "manage.py", "up", "--port", str(port)], cwd=ROOT, grace_s=90,
                            env=os.environ | {"PYTHONUNBUFFERED": "1"})
 

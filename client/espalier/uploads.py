@@ -1,4 +1,4 @@
-"""Resumable uploads: tus 1.0.0, pieces of 8 MB, hashed while they are read, taken up again after a lost connection."""
+"""Resumable uploads: tus 1.0.0 in pieces, the sha256 announced first, taken up again after a lost connection."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import httpx
 from espalier.errors import InternalError, UserError
 from espalier.wire import AGAIN, TRIES, Wire, wait_of
 
-PIECE = 8 * 1024 * 1024
+MB = 1024 * 1024
+PIECE, LARGEST, PIECES = 8 * MB, 64 * MB, 64     # more than 64 pieces a minute would meet the server's limit of requests
 TUS = {"Tus-Resumable": "1.0.0"}
 Progress = Callable[[int, int], None]       # bytes the server has, bytes of the whole
 
@@ -40,7 +41,7 @@ def send(wire: Wire, path: Path, address: str, size: int, progress: Progress | N
                     head = wire.call("HEAD", address, headers=TUS)
                     asset, offset = head.headers.get("Espalier-Asset"), int(head.headers["Upload-Offset"])
                 else:
-                    asset, offset = piece(wire, file, address, offset)
+                    asset, offset = piece(wire, file, address, offset, size)
             except httpx.TransportError as error:
                 failures += 1
                 if failures >= TRIES:
@@ -59,10 +60,19 @@ def send(wire: Wire, path: Path, address: str, size: int, progress: Progress | N
                 raise InternalError("The server has the whole file and made nothing of it.", address, "Try the upload again.", "no-asset")
 
 
-def piece(wire: Wire, file: Any, address: str, offset: int) -> tuple[str | None, int | None]:
+def piece_size(size: int) -> int:
+    """Bytes of one PATCH for a file of `size` bytes.
+
+    >>> piece_size(1000) // MB, piece_size(1024 * MB) // MB, piece_size(20_000 * MB) // MB
+    (8, 16, 64)
+    """
+    return max(PIECE, min(LARGEST, size // PIECES))
+
+
+def piece(wire: Wire, file: Any, address: str, offset: int, size: int) -> tuple[str | None, int | None]:
     """One PATCH. Returns (asset id once complete, new offset); the offset is None when the server has to be asked."""
     file.seek(offset)
-    response = wire.http.patch(address, content=file.read(PIECE), headers=TUS | {
+    response = wire.http.patch(address, content=file.read(piece_size(size)), headers=TUS | {
         "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)})
     if response.status_code == 409 and "Upload-Offset" in response.headers:     # a piece arrived though its answer did not
         return None, None

@@ -143,16 +143,23 @@ def major_of(header: str) -> str:
 
 def reachable(bin_dir: Path, data: Path, who: Account) -> Path:
     """The same binaries where the account can run them: the wheel's own place, else a copy in the data folder (a venv under /root)."""
-    if who.can_run(bin_dir / "postgres"):
+    if who.can_run(bin_dir / "initdb"):
         return bin_dir
-    copy = data / f"postgres-{major(bin_dir)}"
-    if not (copy / "bin" / "postgres").exists():
-        shutil.copytree(bin_dir.parent, copy, symlinks=True, dirs_exist_ok=True)
-        copy.chmod(0o755)
-    if not who.can_run(copy / "bin" / "postgres"):
+    install, package = bin_dir.parent, bin_dir.parents[1]
+    place = data / f"postgres-{major(bin_dir)}"
+    copy = place / package.name / install.name / "bin"
+    if not copy.exists():
+        shutil.rmtree(place, ignore_errors=True)
+        libraries = (package.with_name(f"{package.name}.libs"), package / ".dylibs")     # where wheels of Linux and macOS keep theirs
+        for folder in filter(Path.exists, libraries):
+            shutil.copytree(folder, place / folder.relative_to(package.parent), symlinks=True)
+        shutil.copytree(install, place / package.name / install.name, symlinks=True)
+        for folder in (place, place / package.name):
+            folder.chmod(0o755)
+    if not all(who.can_run(copy / tool) for tool in ("postgres", "initdb")):
         raise OptimizerError(
-            "The account the servers run as cannot start the Postgres binaries.", where=str(copy),
+            "The account the servers run as cannot start the Postgres binaries.", where=str(place),
             mend="Install the project outside /root, choose an ESPALIER_DATA that allows programs to run, or run as a plain user.",
             code="postgres-closed",
         )
-    return copy / "bin"
+    return copy

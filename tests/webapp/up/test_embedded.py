@@ -120,3 +120,23 @@ def test_stop_kills_a_group_that_ignores_the_request():
     child.start(subprocess.PIPE)
     assert child.process.stdout.readline() == b"deaf\n"
     assert child.stop() == -9
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root lends the servers another account")
+def test_binaries_behind_a_closed_door_are_copied_where_the_account_can_run_them(data, tmp_path):
+    """A virtual environment under /root: the wheel's folder cannot be entered by `nobody`."""
+    import shutil
+
+    from webapp.up.account import account, lend
+    from webapp.up.postgres import reachable, wheel_binaries
+
+    real = wheel_binaries()
+    package, closed = real.parents[1], tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for folder in (package, package.with_name(f"{package.name}.libs")):
+        shutil.copytree(folder, closed / folder.name, symlinks=True)
+    lend(data, account(), data / "run")
+    found = reachable(closed / package.name / real.parent.name / "bin", data, account())
+    assert found.is_relative_to(data)
+    assert account().can_run(found / "initdb")
