@@ -126,8 +126,8 @@ function dot(point, axis, data, label, shown, live, small, edge) {
   const far = Math.log(point.x[axis.key] / edge.left) / Math.log(edge.right / edge.left);
   return {
     value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
-    itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, shadowBlur: 0, ...(style.pinned ? { borderWidth: 3 } : {}) },
-    label: { show: named, formatter: point.title, position: far < 0.5 ? [style.size + 3, -12] : far > 0.8 ? "bottom" : "top", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+    itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, opacity: 1, ...(style.pinned ? { borderWidth: 3 } : {}) },
+    label: { show: named, silent: true, opacity: 1, formatter: point.title, position: far < 0.5 ? [style.size + 3, -12] : far > 0.8 ? "bottom" : "top", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
       textBorderColor: colour("paper"), textBorderWidth: 3, width: 190, overflow: "truncate" },
     cursor: "pointer",
   };
