@@ -9,9 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from optimizers.cards import DatasetCard, ModelCard
+from optimizers.cards import DatasetCard, ModelCard, Problem
 from optimizers.errors import OptimizerError
 from optimizers.task import Task
+
+LONGEST = 900_000           # bytes of a card as JSON: the parent hears lines of 1 MB
+MOST_PROBLEMS = 100
 
 
 def inspect(task: Task, folder: Path) -> ModelCard | DatasetCard:
@@ -21,7 +24,7 @@ def inspect(task: Task, folder: Path) -> ModelCard | DatasetCard:
         raise OptimizerError("There is no file to look at.", f"task.{task.role}", "Upload a file.", "no-file")
     start = time.monotonic()
     card = model_card(folder / name, task) if task.role == "model" else dataset_card(folder / name, task, folder)
-    return card.model_copy(update={"inspected_seconds": round(time.monotonic() - start, 3)})
+    return bounded(card.model_copy(update={"inspected_seconds": round(time.monotonic() - start, 3)}), name)
 
 
 def model_card(path: Path, task: Task) -> ModelCard:
@@ -43,3 +46,26 @@ def dataset_card(path: Path, task: Task, folder: Path) -> DatasetCard:
     home = folder if (folder / "task.json").is_file() else None      # a work folder takes scratch files, a user's own folder does not
     with tempfile.TemporaryDirectory(prefix="inspect-", dir=home) as work:
         return card_of(form.open(path, task.dataset_options, Path(work)), 0.0)
+
+
+def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard:
+    """The card, short enough to be told: of many problems the gravest, then fewer layers, no previews, no column examples.
+
+    Raises OptimizerError when names alone are too long.
+    """
+    if len(card.problems) > MOST_PROBLEMS:
+        order = sorted(card.problems, key=lambda problem: problem.severity == "info")
+        more = Problem(severity="info", wrong=f"{len(order) - MOST_PROBLEMS:,} more notes are not listed.", code="notes-cut")
+        card = card.model_copy(update={"problems": (*order[:MOST_PROBLEMS], more)})
+    if isinstance(card, ModelCard):
+        cuts = [{"layers": card.layers[:500]}, {"layers": card.layers[:50]}, {"layers": (), "operators": {}}]
+    else:
+        cuts = [{"preview": (), "preview_labels": ()}, {"columns": tuple({**column, "example": None} for column in card.columns)}]
+    for cut in cuts:
+        if len(card.model_dump_json()) <= LONGEST:
+            return card
+        card = card.model_copy(update=cut)
+    if len(card.model_dump_json()) > LONGEST:
+        raise OptimizerError("The names of classes and columns together are longer than 900,000 bytes.", name, "Shorten them.",
+                             "names-too-long")
+    return card
