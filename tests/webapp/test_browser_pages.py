@@ -75,3 +75,31 @@ def test_files_are_dropped_and_refused_with_words(live_server, garden):
         page.locator("#uploads", has_text="A pickle is a program").wait_for()
         page.locator("#uploads", has_text="being inspected").wait_for()
         page.locator("#asset-list", has_text="rows").locator(".tag", has_text="inspecting").wait_for()
+
+
+def test_an_upload_goes_on_after_a_lost_line_and_after_a_reload(live_server, garden, tmp_path):
+    """20 MB in pieces of 8: the line breaks in the second one; after a reload it goes on when the file is chosen again."""
+    path = tmp_path / "long.csv"
+    path.write_bytes(b"a,b,c\n" + b"1,2,3\n" * 3_500_000)
+    sent, broken = [], [True]
+
+    def line(route, request):
+        if request.method == "PATCH" and int(request.headers["upload-offset"]) > 0 and broken[0]:
+            return route.abort("connectionfailed")
+        if request.method == "PATCH":
+            sent.append(int(request.headers["upload-offset"]))
+        return route.continue_()
+
+    with browser() as chromium, visit(chromium, live_server.url, session=session(garden.alice)) as page:
+        page.route("**/api/v1/uploads/*", line)
+        page.goto(f"/t/{garden.team.slug}/library/")
+        page.locator("#drop-zone input[type=file]").set_input_files(path)
+        page.locator("#uploads", has_text="The connection is lost").wait_for()
+        page.goto(f"/t/{garden.team.slug}/library/")
+        page.locator("#uploads", has_text="was not finished").wait_for()
+        broken[0] = False
+        page.locator("#drop-zone input[type=file]").set_input_files(path)
+        page.locator("#uploads", has_text="being inspected").wait_for()
+        assert sent.count(0) == 1, "no byte of the first piece goes twice"
+        page.faults[:] = [fault for fault in page.faults if "ERR_CONNECTION_FAILED" not in fault]
+    assert garden.team.assets.get(filename="long.csv").blob.size == path.stat().st_size
