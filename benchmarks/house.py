@@ -54,7 +54,8 @@ def main() -> int:
 def measure(house: House, given: argparse.Namespace, folder: Path) -> None:
     told = house.team()
     client = Client(house.url, told["token"])
-    subprocess.run([sys.executable, "manage.py", "shell", "-c", SEED.replace("COUNT", str(given.jobs))], cwd=ROOT, check=True, capture_output=True)
+    seed = SEED.replace("COUNT", str(given.jobs))
+    subprocess.run([sys.executable, "manage.py", "shell", "-c", seed], cwd=ROOT, check=True, capture_output=True)
     first_event(client, folder)
     copies(client, given.mb, folder)
     pages(house.url, told, given.jobs)
