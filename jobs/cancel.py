@@ -18,7 +18,7 @@ def cancel(job: Job) -> Job:
             row.state, row.finished_at = Job.State.CANCELLED, Now()
             row.cancel_requested = True
             row.save(update_fields=["state", "finished_at", "cancel_requested"])
-            if row.kind == Job.Kind.INSPECT:
+            if row.kind == Job.Kind.INSPECT and row.asset_id:
                 refusal = {"wrong": "The inspection was cancelled.", "where": "", "mend": "Upload the file again.", "code": "cancelled"}
                 Asset.objects.filter(id=row.asset_id).update(state=Asset.State.REJECTED, refusal=refusal)
         elif row.state == Job.State.RUNNING:

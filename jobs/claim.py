@@ -48,12 +48,13 @@ def claim(worker: str, capabilities: Sequence[str] = ("cpu",), kinds: Sequence[s
             row = cursor.fetchone()
         if row is None:
             return None
-        Job.objects.filter(id=row[0]).update(state=Job.State.RUNNING, attempt=F("attempt") + 1, lease_token=uuid.uuid4(),
+        token = uuid.uuid4()
+        Job.objects.filter(id=row[0]).update(state=Job.State.RUNNING, attempt=F("attempt") + 1, lease_token=token,
                                              lease_until=later(), started_at=Coalesce("started_at", Now()))
         job = Job.objects.get(id=row[0])
         attempt = Attempt.objects.create(job=job, number=job.attempt, worker=worker)
         hints.publish(job)
-    return Lease(job.id, job.lease_token, attempt.id, attempt.number)
+    return Lease(job.id, token, attempt.id, attempt.number)
 
 
 def renew(lease: Lease) -> bool:

@@ -58,6 +58,7 @@ def close(job: Job, state: Job.State) -> None:
 
 def settle(job: Job, card: Any) -> None:
     """Ready with its card, or rejected with the reason."""
+    assert job.asset_id, "an inspection is of something"
     asset = Asset.objects.filter(id=job.asset_id)
     if job.state == Job.State.SUCCEEDED:
         asset.update(state=Asset.State.READY, card=card, refusal=None)

@@ -40,7 +40,7 @@ def submit_fit(team: Any, user: Any, *, model: Asset | None, dataset: Asset | No
     plan = dry_run(model_card, dataset_card, device, goal, budget, recipe=recipe)
     if plan.refusal is not None:
         raise OptimizerError.of(plan.refusal)
-    subject = (model or dataset).name if model or dataset else "nothing"
+    subject = next((asset.name for asset in (model, dataset) if asset), "nothing")
     return queue(team_id=team.id, kind=Job.Kind.FIT, title=(title or f"{subject} for {device.title}")[:200], model=model, dataset=dataset,
                  device=device.model_dump(mode="json"), goal=goal.model_dump(mode="json"), budget=budget.model_dump(mode="json"),
                  recipe=recipe.dump() if recipe else None, seed=seed, created_by=user)

@@ -11,6 +11,7 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from jobs.cage.rungs import HERE, Bounds, Rung, candidates, python
 
@@ -53,8 +54,8 @@ def probe(rung: Rung, where: Path | None = None) -> dict[str, str]:
         secret.chmod(0o600)
         if rung.uid:
             shutil.chown(folder, rung.uid, rung.uid)
-        at = {"unix": str(outside / "socket"), "secret": str(secret), "outside": str(outside / "new"),
-              "inside": str(folder / "new"), "worker": os.getpid()}
+        at: dict[str, Any] = {"unix": str(outside / "socket"), "secret": str(secret), "outside": str(outside / "new"),
+                              "inside": str(folder / "new"), "worker": os.getpid()}
         for name, family, kind in (("tcp", socket.AF_INET, socket.SOCK_STREAM), ("udp", socket.AF_INET, socket.SOCK_DGRAM),
                                    ("unix", socket.AF_UNIX, socket.SOCK_STREAM)):
             listener = stack.enter_context(socket.socket(family, kind))

@@ -6,6 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import optimizers
 
@@ -47,9 +48,9 @@ class Rung:
 
     def command(self, argv: list[str], folder: Path, bounds: Bounds) -> list[str]:
         """The whole command line that runs `argv` (its first word an absolute path) with `folder` as the only place to write."""
-        plan = {"limits": bounds.limits(), "parent": os.getpid(), "uid": self.uid, "seccomp": "try"}
+        plan: dict[str, Any] = {"limits": bounds.limits(), "parent": os.getpid(), "uid": self.uid, "seccomp": "try"}
         if self.name == "bwrap":
-            plan |= {"parent": 0, "uid": 0, "limits": plan["limits"] | {"RLIMIT_NPROC": TASKS}}
+            plan |= {"parent": 0, "uid": 0, "limits": bounds.limits() | {"RLIMIT_NPROC": TASKS}}
         if self.name == "landlock":
             plan |= {"seccomp": "must", "landlock": {"look": [*readable(), "/proc", "/sys/devices/system"],
                                                      "change": [str(folder), *devices(bounds.cuda)]}}
