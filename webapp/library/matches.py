@@ -1,9 +1,8 @@
 """Which datasets match a model, and which models a dataset: decided from the two cards alone."""
 
-from math import prod
-
 from jobs.models import Asset
 from optimizers.cards import DatasetCard, ModelCard
+from optimizers.search.match import network
 
 LOOK_AT = 200       # newest assets of the other kind that are looked at
 
@@ -25,25 +24,5 @@ def matches_of(asset: Asset, most: int = 5) -> list[Asset]:
 
 
 def fit(model: ModelCard, data: DatasetCard) -> bool:
-    """True where the model's first input can take the dataset's rows and it answers with as many classes."""
-    if data.task == "unlabelled" or not model.inputs:
-        return False
-    if data.task == "classification" and model.classes != len(data.classes):
-        return False
-    if data.task == "regression" and model.task == "classification":
-        return False
-    return shapes_fit(tuple(model.inputs[0].shape[1:]), data.row_shape)
-
-
-def shapes_fit(wanted: tuple[int | None, ...], row: tuple[int, ...]) -> bool:
-    """Pictures may be resized and their axes swapped, so only the channels must agree; features must agree in number.
-
-    >>> shapes_fit((3, 32, 32), (3, 100, 100)), shapes_fit((28, 28, 1), (1, 28, 28)), shapes_fit((30,), (13,))
-    (True, True, False)
-    """
-    if len(wanted) == 3 and len(row) == 3:
-        channels = {wanted[0], wanted[-1]}
-        return None in channels or row[0] in channels or (row[0], 1) == (3, 1) and 1 in channels or row[0] == 1 and 3 in channels
-    if None in wanted:
-        return len(wanted) == len(row)
-    return prod(wanted) == prod(row) if row else False
+    """True where a job with these two would not be refused: the same rule that submit and the dry run follow."""
+    return data.task != "unlabelled" and network(model, data) is None

@@ -57,7 +57,7 @@ def scale(name: str, draft, before: tuple[float, str] | None) -> Scale:
     _, unit, label = LIMITS[name]
     limit = chip_limit(name, draft.device)
     low, high = ends(name, limit, before[0] if before else None)
-    place = lambda value: 100 * min(1.0, max(0.0, log10(value / low) / log10(high / low)))     # noqa: E731
+    place = lambda value: 100 * min(1.0, max(0.0, log10(value / low) / log10(high / low)))
     chip = Mark(limit, place(limit), "source") if limit else None
     mark = Mark(before[0], place(before[0]), before[1]) if before and before[0] > 0 else None
     return Scale(name, label, unit, low, high, end_words(name, draft.device), chip, mark, bool(draft.data.get(f"on_{name}")),
