@@ -96,8 +96,10 @@ def things(cast):
     job = Job.objects.create(team=cast.team, number=1, kind=Job.Kind.FIT, title="net", state=Job.State.FAILED, model=asset_of(cast.team),
                              device=board(), goal={"metric": "top1"}, budget={"minutes": 1}, finished_at=timezone.now(),
                              started_at=timezone.now(), error={"stage": "fit", "fault": "user", "refusal": {"wrong": "No."}})
-    candidate = Candidate.objects.create(job=job, key="k", title="k", data={"key": "k", "title": "k", "recipe": {"steps": []}, "fits": True,
-                                                                           "measurements": {}})
+    measured = {name: {"value": 0.9, "unit": unit, "origin": "measured", "how": "a test", "low": 0.8, "high": 1.0, "n": 10}
+                for name, unit in (("top1", "fraction"), ("size_kib", "KiB"), ("latency_ms", "ms"))}
+    candidate = Candidate.objects.create(job=job, key="k", title="k", fits=True, baseline=True, quality=0.9, size_kib=0.9, data={
+        "key": "k", "title": "k", "recipe": {"steps": []}, "baseline": True, "fits": True, "validation": 0.9, "measurements": measured})
     artifact = Artifact.objects.create(job=job, candidate=candidate, role="model", name="model.onnx", blob=model.blob)
     TeamDevice.objects.create(team=cast.team, name="bench", data=board())
     invitation, secret = members.invite(cast.team, cast.alice)
