@@ -10,6 +10,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from optimizers.models import graph
+from optimizers.models.float32 import in_float32, other_floats
 from optimizers.models.graph import constants, copied, extents, inputs, opset, uses, without_unread
 
 OPSET = 17                  # what older files are raised to: per-channel quantization needs 13, LayerNormalization 17
@@ -21,6 +22,9 @@ LARGEST = 2**26             # values a folded constant may have
 def canonical(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The tidy graph and one sentence for each thing that was changed on the way."""
     notes: list[str] = []
+    if kinds := other_floats(proto):
+        proto = in_float32(proto)
+        notes.append(f"Its {' and '.join(kinds)} tensors were turned into float32, in which networks are trained and compared here.")
     tidy = fold_constants(without_weight_inputs(proto))
     if opset(tidy) < 13 and (raised := raise_opset(tidy)) is not None:
         notes.append(f"Raised from operator set {opset(tidy)} to {OPSET}; outputs compared equal.")
@@ -170,6 +174,7 @@ def example(proto: onnx.ModelProto, rows: int) -> np.ndarray | None:
 def equal(before: list[np.ndarray], after: list[np.ndarray]) -> bool:
     """Same shapes and, to float32's rounding, the same numbers."""
     def close(a: np.ndarray, b: np.ndarray) -> bool:
-        return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5 * max(1.0, float(np.abs(a).max(initial=0))))
+        scale = max(1.0, float(np.abs(np.nan_to_num(a)).max(initial=0)))
+        return a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5 * scale, equal_nan=True)
 
     return len(before) == len(after) and all(close(a, b) for a, b in zip(before, after, strict=True))

@@ -28,6 +28,8 @@ from optimizers.training.settings import Fitting
 from optimizers.training.where import use_threads, where
 
 EVERY = 20.0                # seconds between checkpoints
+WARM = 3                    # steps that are not timed
+CHECKED = (15, 75, 300)     # steps after which the pace is held against the deadline; so is the beginning of each epoch
 NOTICE = 0.4                # seconds between reports
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -79,7 +81,7 @@ class Run:
         self.key, self.print = names(network, settings, ctx, len(self.train))
         self.noun = "images" if data.kind == "images" or data.train.x.ndim == 4 else "rows"
         self.notes: list[str] = []
-        self.seen, self.began, self.told, self.saved = 0, time.monotonic(), 0.0, time.monotonic()
+        self.seen, self.taken, self.began, self.told, self.saved = 0, 0, time.monotonic(), 0.0, time.monotonic()
 
     def check(self, data: Dataset) -> None:
         """The output must be one row of scores for each class, or one number."""
@@ -123,10 +125,11 @@ class Run:
                 break
             losses.append(self.step(step, rows, rng))
             self.report(step)
-            if len(losses) == 1 and self.seen <= self.settings.batch:
-                self.seen, self.began = 0, time.monotonic()         # the first step warms up; its pace is nobody's
-            elif step in (20, 200) or at == 0:
-                self.shorten(step)
+            self.taken += 1
+            if self.taken == WARM:              # the first steps warm up; their pace is nobody's
+                self.seen, self.began = 0, time.monotonic()
+            elif self.taken in CHECKED or (at == 0 and self.taken > CHECKED[0]):
+                self.fit_time(step)
         self.progress.epoch = number + 1
         self.judge(float(np.mean(losses)) if losses else float("nan"))
         if time.monotonic() - self.saved >= EVERY:
@@ -207,18 +210,18 @@ class Run:
             return True
         return now.epoch > 0 and self.ctx.remaining() == 0
 
-    def shorten(self, step: int) -> None:
-        """Plan fewer steps when the rest would outlast the deadline; the schedule then ends where the steps end."""
-        remaining, done = self.ctx.remaining(), self.seen / self.settings.batch
-        if remaining is None or done < 1:
+    def fit_time(self, step: int) -> None:
+        """Plan as many steps as the deadline affords at the pace so far; the schedule then ends where the steps end."""
+        remaining, timed = self.ctx.remaining(), self.seen / self.settings.batch
+        if remaining is None or timed < 1:
             return
-        pace = (time.monotonic() - self.began) / done
+        pace = (time.monotonic() - self.began) / timed
         validation = 0.4 * pace * len(self.validation) / self.settings.batch / self.steps
         affordable = step + 1 + int(0.9 * remaining / (pace + validation))
-        if affordable < self.progress.total:
-            self.progress.total = max(affordable, step + 1)
-            self.ctx.log(f"Time is short: {self.progress.total / self.steps:.1f} epochs instead of {self.settings.epochs}.", "fine-tune",
-                         "warning")
+        total = min(affordable, self.settings.epochs * self.steps)
+        if abs(total - self.progress.total) > 0.03 * self.progress.total:
+            self.progress.total = total
+            self.ctx.log(f"The time affords {total / self.steps:.1f} of {self.settings.epochs} epochs.", self.settings.name, "warning")
 
     def report(self, step: int) -> None:
         now = time.monotonic()
@@ -243,7 +246,7 @@ class Run:
         self.module.load_state_dict(state["module"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**found[1], weights=state["weights"])
-        self.ctx.log(f"Resumed after epoch {self.progress.epoch}.", "fine-tune")
+        self.ctx.log(f"Resumed after epoch {self.progress.epoch}.", self.settings.name)
 
     def tell(self) -> None:
         """One sentence on what was done, for the candidate's page."""

@@ -136,3 +136,19 @@ def test_a_state_of_another_architecture_is_pointed_to_the_right_one(tmp_path):
 def test_preprocessing_can_be_given(tmp_path):
     (tmp_path / "net.onnx").write_bytes(zoo.build("tiny-cnn", (1, 8, 8), 10).serialize())
     assert load_model(tmp_path / "net.onnx", None, {"preprocessing": {"scale": "-1-1"}}).preprocessing.scale == "-1-1"
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_half_and_double_precision_become_float32(kind, tmp_path):
+    proto = onnx.load_from_string(zoo.build("tiny-cnn", (1, 8, 8), 10).serialize())
+    for tensor in proto.graph.initializer:
+        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor).astype(kind), tensor.name))
+    for value in (*proto.graph.input, *proto.graph.output):
+        value.type.tensor_type.elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    del proto.graph.value_info[:]
+    (tmp_path / "net.onnx").write_bytes(proto.SerializeToString())
+    network = load_model(tmp_path / "net.onnx")
+    x = np.random.default_rng(0).random((2, 1, 8, 8), np.float32)
+    out = graph.run(network.proto, x)[0]
+    assert out.dtype == np.float32 and np.dtype(kind).name in network.notes[0] and network.why_not_torch() is None
+    assert np.allclose(out, graph.run(zoo.build("tiny-cnn", (1, 8, 8), 10).proto, x)[0], atol=1e-2)
