@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from optimizers.cards import DatasetCard, ModelCard, Problem
 from optimizers.errors import OptimizerError
@@ -57,6 +58,7 @@ def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard
         order = sorted(card.problems, key=lambda problem: problem.severity == "info")
         more = Problem(severity="info", wrong=f"{len(order) - MOST_PROBLEMS:,} more notes are not listed.", code="notes-cut")
         card = card.model_copy(update={"problems": (*order[:MOST_PROBLEMS], more)})
+    cuts: list[dict[str, Any]]
     if isinstance(card, ModelCard):
         cuts = [{"layers": card.layers[:500]}, {"layers": card.layers[:50]}, {"layers": (), "operators": {}}]
     else:

@@ -29,7 +29,7 @@ def from_arrays(arrays: Arrays, options: Mapping[str, Any], title: str, problems
     labels, classes, task, said = labels_of(y, options)
     declared = None if list(arrays) == [""] else np.concatenate(
         [np.full(len(x), NAMES.index(name), np.int8) for name, (x, _) in arrays.items()])
-    hashes = np.fromiter((content_hash(np.ascontiguousarray(row)) for x in xs for row in x), np.uint64, len(y))
+    hashes = np.fromiter((content_hash(np.ascontiguousarray(row).tobytes()) for x in xs for row in x), np.uint64, len(y))
     starts = np.cumsum([0, *(len(x) for x in xs)])
 
     def rows(wanted: np.ndarray) -> np.ndarray:

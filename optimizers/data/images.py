@@ -84,7 +84,8 @@ def decode(archive: Archive, found: Folders, seen: list[Seen], shape: tuple[int,
     if not seen:
         raise OptimizerError("No picture could be read.", into.name, "Open one of them yourself; export them again.", "unreadable")
     x = np.lib.format.open_memmap(into, "w+", np.uint8, (len(seen), *shape))
-    kept, damaged = [], {}
+    kept: list[Seen] = []
+    damaged: dict[str, str] = {}
     for one in seen:
         entry = found.files[one.index]
         try:

@@ -43,12 +43,11 @@ def split_of(source: Source, name: str, work: Path) -> Split:
     """The rows of one split on disk, then in memory when they are few."""
     chosen = source.divided.rows(name)
     path = work / f"{name}.npy"
-    x = np.lib.format.open_memmap(path, "w+", source.row_dtype, (len(chosen), *source.row_shape)) if len(chosen) else \
-        np.zeros((0, *source.row_shape), source.row_dtype)
+    if not len(chosen):
+        return Split(np.zeros((0, *source.row_shape), source.row_dtype), source.labels[chosen])
+    x = np.lib.format.open_memmap(path, "w+", source.row_dtype, (len(chosen), *source.row_shape))
     for start in range(0, len(chosen), CHUNK):
         x[start:start + CHUNK] = source.rows(chosen[start:start + CHUNK])
-    if not len(chosen):
-        return Split(x, source.labels[chosen])
     x.flush()
     del x
     return Split(np.load(path, mmap_mode=None if path.stat().st_size <= IN_MEMORY else "r", allow_pickle=False), source.labels[chosen])

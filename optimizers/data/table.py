@@ -58,7 +58,8 @@ def open_csv(path: Path, options: Mapping[str, Any], work: Path) -> Source:
 
 def surveyed(path: Path, dialect: Dialect) -> tuple[list[Column], list[list[str]]]:
     """Every column's counts, and the first rows as they stand."""
-    columns, first = [Column(name) for name in dialect.names], []
+    columns = [Column(name) for name in dialect.names]
+    first: list[list[str]] = []
     for rows in chunks(path, dialect):
         first = first or rows[:SHOWN_ROWS]
         for column, cells in zip(columns, zip(*rows)):
