@@ -20,8 +20,8 @@ from jobs.models import Candidate as CandidateRow
 from optimizers.candidate import Candidate, ClassRow, File, Outcome, Sensitivity
 from optimizers.cards import DatasetCard, Layer, ModelCard, Problem, Tensor
 from optimizers.device import Device, catalogue
-from optimizers.events import Curve, Done, Failed, Log, Step
 from optimizers.errors import Refusal
+from optimizers.events import Curve, Done, Failed, Log, Step
 from optimizers.goal import Breach, Goal, Limits
 from optimizers.measurement import Change, Measurement
 from webapp.teams.models import Membership, Role, Team, User
@@ -107,7 +107,7 @@ def model_card() -> ModelCard:
                      inputs=(Tensor(name="image", dtype="float32", shape=(None, 1, 28, 28)),),
                      outputs=(Tensor(name="scores", dtype="float32", shape=(None, 10)),), classes=10, parameters=78_042, macs=12_500_000,
                      activation_bytes=201_300, opset=17, operators={"Conv": 9, "Relu": 7, "Add": 3, "Gemm": 1, "GlobalAveragePool": 1},
-                     layers=layers, problems=(Problem(severity="info", wrong="Batch norm is folded into its convolutions.", code="folded"),))
+                     layers=layers, problems=(Problem(severity="info", wrong="Batch norm is folded into convolutions.", code="folded"),))
 
 
 def dataset_card() -> DatasetCard:
@@ -142,7 +142,8 @@ class Maker:
             seed=7, created_by=self.user, started_at=started if state != Job.State.QUEUED else None, finished_at=ended, **fields)
         Job.objects.filter(pk=job.pk).update(created_at=started)
         if state != Job.State.QUEUED:
-            Attempt.objects.create(job=job, number=1, worker="oak-2", cage="bwrap", started_at=started, ended_at=ended, peak_bytes=1_400_000_000,
+            Attempt.objects.create(job=job, number=1, worker="oak-2", cage="bwrap", started_at=started, ended_at=ended,
+                                   peak_bytes=1_400_000_000,
                                    outcome=state if ended else "", versions={"torch": "2.13.0", "onnxruntime": "1.32.0"})
         job.refresh_from_db()
         return job
@@ -151,7 +152,8 @@ class Maker:
         keys = {title: key_of(title) for title, *_ in FOUND}
         best = keys["prune 50 % + fine-tune + int8"]
         job = self.job(Job.State.SUCCEEDED, 60, result=Done(
-            recommended=best, front=tuple(keys.values())[:4], verdict="It fits. 8.2 times smaller, 0.4 points lost.").model_dump(mode="json"),
+            recommended=best, front=tuple(keys.values())[:4], verdict="It fits. 8.2 times smaller, 0.4 points lost.",
+            ).model_dump(mode="json"),
             plan=plan(done=9), progress=1.0)
         self.keep(job, FOUND)
         curves(job, best)
@@ -243,7 +245,9 @@ print(session.run(["scores"], {"image": row})[0].argmax(axis=1))
 
 
 def content(title: str, file: File) -> bytes:
-    return README.encode() if file.role == "readme" else f"{title if file.role == 'model' else ''} {file.name} ".encode() * (file.bytes // 20 + 1)
+    """A model's bytes are its own; the other files are the same for all, and stored once."""
+    of = title if file.role == "model" else ""
+    return README.encode() if file.role == "readme" else f"{of} {file.name} ".encode() * (file.bytes // 20 + 1)
 
 
 def make_candidate(row: tuple, goal: Goal) -> Candidate:
@@ -259,13 +263,14 @@ def make_candidate(row: tuple, goal: Goal) -> Candidate:
         floor_held_on_test=None if baseline else change >= -1.0, steps=() if baseline else outcomes(title, size, validation),
         class_names=CLASSES, confusion=confusion(top1), classes=() if baseline else class_rows(change),
         sensitivity=sensitivities() if "int8" in title else (), files=files(size),
-        notes=() if baseline else ("9 of 9 convolutions run in int8.",) if "int8" in title else ("Stored in half, computed in float here.",))
+        notes=() if baseline else ("9 of 9 convolutions run in int8.",) if "int8" in title else ("Stored in half, computed in float.",))
 
 
 def measurements(top1: float, size: float, ram: float, latency: float) -> dict[str, Measurement]:
     here = "ONNX Runtime 1.32.0 on this server, 1 thread, batch 1, median of 200, interleaved with the baseline"
     return {
-        "top1": Measurement(value=top1, unit="fraction", origin="measured", low=top1 - 0.006, high=top1 + 0.006, n=10_000, how="test split"),
+        "top1": Measurement(value=top1, unit="fraction", origin="measured", low=top1 - 0.006, high=top1 + 0.006, n=10_000,
+                            how="test split"),
         "macro_f1": Measurement(value=top1 - 0.001, unit="fraction", origin="measured", low=top1 - 0.007, high=top1 + 0.005, n=10_000,
                                 how="test split"),
         "size_kib": Measurement(value=size, unit="KiB", origin="measured", how="bytes of the file / 1024"),
@@ -273,7 +278,8 @@ def measurements(top1: float, size: float, ram: float, latency: float) -> dict[s
         "ram_kib": Measurement(value=ram, unit="KiB", origin="modelled", how="peak of live activations and a 4 KiB stack"),
         "device_latency_ms": Measurement(value=latency, unit="ms", origin="modelled", low=latency * 0.88, high=latency * 1.12,
                                          how="MACs / (MACs per cycle x clock); off by 12 % on published results"),
-        "latency_ms": Measurement(value=latency / 330, unit="ms", origin="measured", low=latency / 340, high=latency / 320, n=200, how=here),
+        "latency_ms": Measurement(value=latency / 330, unit="ms", origin="measured", low=latency / 340, high=latency / 320, n=200,
+                                  how=here),
         "speedup": Measurement(value=148 / latency, unit="times", origin="measured", how=here),
         "energy_mj": Measurement(value=latency * 0.28, unit="mJ", origin="modelled", how="latency x 280 mW"),
         "macs": Measurement(value=12.5e6 * size / 312, unit="MACs", origin="measured", how="counted from the graph"),
@@ -286,7 +292,8 @@ def breaches(m: dict[str, Measurement], goal: Goal) -> list[Breach]:
                                    ("latency_ms", "device_latency_ms", "ms", "latency"), ("energy_mj", "energy_mj", "mJ", "energy")):
         allowed = getattr(goal.limits, limit)
         if allowed is not None and (over := m[key].value - allowed) > 0:
-            found.append(Breach(limit=limit, value=m[key].value, allowed=allowed, by=over, unit=unit, sentence=f"{word} by {over:.3g} {unit}"))
+            found.append(Breach(limit=limit, value=m[key].value, allowed=allowed, by=over, unit=unit,
+                                sentence=f"{word} by {over:.3g} {unit}"))
     return found
 
 
@@ -335,7 +342,8 @@ def confusion(top1: float) -> tuple[tuple[int, ...], ...]:
 def sensitivities() -> tuple[Sensitivity, ...]:
     losses = {"conv1": (0.1, 2.9, 1.9), "b1.conv1": (0.0, 0.4, 0.4), "b1.conv2": (0.0, 0.3, 0.3), "b2.conv1": (0.0, 0.3, 0.2),
               "b2.skip": (0.0, 0.5, 0.7), "b3.conv1": (-0.1, 0.2, 0.1), "fc": (0.0, 0.6, None)}
-    return tuple(Sensitivity(layer=layer, operator="Conv", treatment=treatment, loss=loss, kept_float=layer == "conv1" and treatment == "int4",
+    return tuple(Sensitivity(layer=layer, operator="Conv", treatment=treatment, loss=loss,
+                             kept_float=layer == "conv1" and treatment == "int4",
                              why="costs most" if layer == "conv1" and treatment == "int4" else "")
                  for layer, row in losses.items() for treatment, loss in zip(("int8", "int4", "prune 50 %"), row, strict=True)
                  if loss is not None)

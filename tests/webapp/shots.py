@@ -20,9 +20,11 @@ SIZES = {"light": (1226, 900, "light"), "dark": (1226, 900, "dark"), "phone": (3
 def pages(garden) -> dict[str, str]:
     """Name -> path on the site."""
     team = f"/t/{garden.team.slug}"
-    job = {name: f"{team}/jobs/{getattr(garden, name).pk}" for name in ("done", "running", "queued", "failed", "broken", "stopped", "barren")}
+    states = ("done", "running", "queued", "failed", "broken", "stopped", "barren")
+    job = {name: f"{team}/jobs/{getattr(garden, name).pk}" for name in states}
     return {"jobs": f"{team}/jobs/", "live": job["running"], "queued": job["queued"], "result": job["done"], "failed": job["failed"],
-            "broken": job["broken"], "stopped": job["stopped"], "barren": job["barren"], "dashboard": f"{team}/", "library": f"{team}/library/",
+            "broken": job["broken"], "stopped": job["stopped"], "barren": job["barren"], "dashboard": f"{team}/",
+            "library": f"{team}/library/",
             "model": f"{team}/library/{garden.model.pk}", "dataset": f"{team}/library/{garden.dataset.pk}",
             "refused": f"{team}/library/{garden.refused.pk}", "new-job": f"{team}/jobs/new", "devices": f"{team}/devices/",
             "device": f"{team}/devices/stm32h743", "team": f"{team}/team/"}

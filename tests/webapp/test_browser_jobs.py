@@ -29,13 +29,13 @@ def path(garden, job: Job) -> str:
 def test_no_page_of_a_job_has_anything_axe_can_find(live_server, garden, manner):
     jobs = [garden.done, garden.running, garden.queued, garden.failed, garden.broken, garden.stopped, garden.barren]
     paths = [f"/t/{garden.team.slug}/jobs/", *(path(garden, job) for job in jobs)]
-    with browser() as chromium:
-        with visit(chromium, live_server.url, session=session(garden.alice), dark=manner == "dark", phone=manner == "phone") as page:
-            found = {}
-            for address in paths:
-                page.goto(address)
-                found[address] = axe(page) + ([f"{too_wide(page)} px too wide"] if too_wide(page) > 0 else [])
-            assert {address: faults for address, faults in found.items() if faults} == {}
+    manners = {"dark": manner == "dark", "phone": manner == "phone"}
+    with browser() as chromium, visit(chromium, live_server.url, session=session(garden.alice), **manners) as page:
+        found = {}
+        for address in paths:
+            page.goto(address)
+            found[address] = axe(page) + ([f"{too_wide(page)} px too wide"] if too_wide(page) > 0 else [])
+        assert {address: faults for address, faults in found.items() if faults} == {}
 
 
 def test_a_click_pins_a_candidate_and_the_axis_can_be_switched(live_server, garden):

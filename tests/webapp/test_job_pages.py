@@ -162,7 +162,8 @@ def test_the_list_is_filtered_by_state_person_and_words(garden):
 
 
 def test_older_jobs_are_a_page_away(garden):
-    Job.objects.bulk_create(Job(team=garden.team, number=1000 + n, kind=Job.Kind.FIT, title=f"many {n}", state=Job.State.SUCCEEDED) for n in range(60))
+    Job.objects.bulk_create(Job(team=garden.team, number=1000 + n, kind=Job.Kind.FIT, title=f"many {n}", state=Job.State.SUCCEEDED)
+                            for n in range(60))
     alice, path = as_(garden.alice), reverse("jobs", args=[garden.team.slug])
     first = text_of(alice, path)
     assert "many 59" in first

@@ -19,8 +19,10 @@ def charts(points: list[dict[str, Any]], candidate: str | None = None) -> list[d
     grouped: dict[str, list[dict[str, Any]]] = {}
     for name, line in lines.items():
         subject = subject_of(name)
-        grouped.setdefault(subject, []).append({"name": name.replace(subject, "").strip() or name, "points": line, "dash": name.startswith("train")})
-    return [{"title": METRIC.get(subject, subject), "series": series} for subject, series in sorted(grouped.items(), key=lambda pair: pair[0] != "loss")]
+        grouped.setdefault(subject, []).append(
+            {"name": name.replace(subject, "").strip() or name, "points": line, "dash": name.startswith("train")})
+    first_loss = sorted(grouped.items(), key=lambda pair: pair[0] != "loss")
+    return [{"title": METRIC.get(subject, subject), "series": series} for subject, series in first_loss]
 
 
 def subject_of(name: str) -> str:

@@ -87,7 +87,7 @@ def result_page(at: Found, pick: str | None) -> dict[str, Any]:
     return {
         "job": at.job, "found": at, "r": shown, "why": present.why(shown), "attempt": attempt,
         "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": picked_files,
-        "job_files": at.files.get("", []), "models": {key: files for key, files in at.files.items()},
+        "job_files": at.files.get("", []), "models": at.files,
         "curves": curves.charts(finding.curve_points(at.job), picked.key) if picked else [],
         "log": finding.log(at.job, 12) if not at.candidates else [],
         "howto": howto.howto(at.job, picked, picked_files, finding.readme(picked_files)) if picked else [],

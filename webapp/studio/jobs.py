@@ -30,7 +30,8 @@ def jobs(request: HttpRequest, team: Team) -> HttpResponse:
     page = chosen.filter(number__lt=int(before)) if before.isascii() and before.isdigit() and len(before) < 10 else chosen
     rows = listed(page)
     more = len(rows) > PAGE
-    context = {"rows": rows[:PAGE], "older": rows[PAGE - 1]["number"] if more else None, "state": state, "states": list(STATES), "mine": mine,
+    context = {"rows": rows[:PAGE], "older": rows[PAGE - 1]["number"] if more else None, "state": state, "states": list(STATES),
+               "mine": mine,
                "q": words, "query": kept(request, "before"), "filtered": state != "all" or mine or bool(words), "before": before}
     return render(request, "studio/jobs.html", context)
 

@@ -107,7 +107,8 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     columns = table_axes(goal, axes)
     fits = bool(best and best.fits)
     return Result(
-        goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen, picked=picked,
+        goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen,
+        picked=picked,
         recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, best),
         tone="bad" if not fits else "warn" if warnings else "leaf", warnings=tuple(warnings),
         fitting=sum(c.fits and not c.baseline for c in candidates), front=tuple(keys),

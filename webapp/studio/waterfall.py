@@ -1,6 +1,7 @@
 """What each step of a recipe cost and bought: size falls from left to right, quality on validation runs below it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from optimizers.candidate import Candidate
 from webapp.studio import words
@@ -67,7 +68,7 @@ def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_
             label=label, kind=kind, x=(n + 0.2) / columns, width=0.6 / columns, middle=(n + 0.5) / columns,
             top=PLOT - height(max(size, before)), height=max(1.0, height(abs(size - before))),
             quality=quality.text(scores[n]), change=change_text(scores, n, quality), quality_y=score_y(scores[n])))
-    lines = tuple((a.middle, a.quality_y, b.middle, b.quality_y) for a, b in zip(blocks, blocks[1:], strict=False)
+    lines = tuple((a.middle, a.quality_y, b.middle, b.quality_y) for a, b in pairwise(blocks)
                   if a.quality_y is not None and b.quality_y is not None)
     inside = limit_kib is not None and limit_kib <= top
     return Waterfall(tuple(blocks), PLOT - height(limit_kib) if inside and limit_kib else None, words.sig(limit_kib) if limit_kib else "",

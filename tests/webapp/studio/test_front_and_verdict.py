@@ -12,10 +12,12 @@ from webapp.studio.waterfall import waterfall
 GOAL = Goal(metric="top1", max_drop=0.01, limits=Limits(size_kib=64))
 
 
-def candidate(key: str, top1: float, size: float, *, change: float | None = None, half: float = 0.3, fits: bool = True, **fields) -> Candidate:
+def candidate(key: str, top1: float, size: float, *, change: float | None = None, half: float = 0.3, fits: bool = True,
+              **fields) -> Candidate:
     measured = {"top1": Measurement(value=top1, unit="fraction", origin="measured", how="test", low=top1 - 0.006, high=top1 + 0.006),
                 "size_kib": Measurement(value=size, unit="KiB", origin="measured", how="bytes")}
-    over = () if fits else (Breach(limit="size_kib", value=size, allowed=64, by=size - 64, unit="KiB", sentence=f"file size by {size - 64:.3g} KiB"),)
+    breach = Breach(limit="size_kib", value=size, allowed=64, by=size - 64, unit="KiB", sentence=f"file size by {size - 64:.3g} KiB")
+    over = () if fits else (breach,)
     if change is not None:
         word = "worse" if change + half < 0 else "better" if change - half > 0 else "not distinguishable"
         fields["change"] = Change(value=change, low=change - half, high=change + half, n=1000, verdict=word, how="paired bootstrap")
@@ -84,7 +86,8 @@ def test_places_along_a_strip_keep_their_order():
 
 
 @pytest.mark.parametrize(("one", "words"), [
-    (SMALL, "A little worse, for certain."), (WIDE, "Not distinguishable."), (candidate("bad", 0.8, 9, change=-9.0), "Clearly worse, for certain."),
+    (SMALL, "A little worse, for certain."), (WIDE, "Not distinguishable."),
+    (candidate("bad", 0.8, 9, change=-9.0), "Clearly worse, for certain."),
     (candidate("mid", 0.89, 9, change=-2.0), "Worse, for certain."), (BASE, "")])
 def test_the_loss_is_said_as_surely_as_it_is_known(one, words):
     assert verdict.loss_sentence(one) == words
@@ -140,7 +143,8 @@ def test_a_confusion_matrix_of_many_classes_shows_those_that_changed():
     same = tuple(tuple(10 if i == j else 0 for j in range(wide)) for i in range(wide))
     moved = [list(row) for row in same]
     moved[29][29], moved[29][3] = 7, 3
-    grid = grids.confusion_change(SMALL.model_copy(update={"confusion": tuple(map(tuple, moved))}), BASE.model_copy(update={"confusion": same}))
+    after = SMALL.model_copy(update={"confusion": tuple(map(tuple, moved))})
+    grid = grids.confusion_change(after, BASE.model_copy(update={"confusion": same}))
     assert len(grid.columns) == grids.WIDEST
     assert {"29", "3"} <= set(grid.columns)
     assert "of 30" in grid.note
@@ -157,7 +161,8 @@ def test_sensitivity_marks_what_does_not_apply_and_what_was_kept():
 
 
 def test_classes_are_ordered_by_loss_and_certain_changes_are_named():
-    rows = (ClassRow(name="even", n=9, before=0.9, after=0.9, low=-1, high=1), ClassRow(name="lost", n=9, before=0.7, after=0.68, low=-3, high=-1))
+    rows = (ClassRow(name="even", n=9, before=0.9, after=0.9, low=-1, high=1),
+            ClassRow(name="lost", n=9, before=0.7, after=0.68, low=-3, high=-1))
     chart = grids.class_chart(SMALL.model_copy(update={"classes": rows}))
     assert [(row.name, row.verdict) for row in chart.rows] == [("even", ""), ("lost", "worse")]
     assert all(0 <= place <= 1 for row in chart.rows for place in (row.low, row.mid, row.high))
@@ -187,7 +192,8 @@ def test_the_step_bar_is_as_long_as_the_page_and_wide_where_time_goes():
 
 
 def test_curves_of_one_candidate_are_gathered_by_subject():
-    points = [{"candidate": "x", "name": name, "x": epoch, "y": 1 / epoch} for epoch in (1, 2) for name in ("validation top1", "train loss", "validation loss")]
+    names = ("validation top1", "train loss", "validation loss")
+    points = [{"candidate": "x", "name": name, "x": epoch, "y": 1 / epoch} for epoch in (1, 2) for name in names]
     points.append({"candidate": "x", "name": "train loss", "x": 3, "y": None})
     drawn = curves.charts([{"candidate": "old", "name": "train loss", "x": 1, "y": 9}, *points])
     assert [(chart["title"], [line["name"] for line in chart["series"]]) for chart in drawn] == [
