@@ -70,6 +70,8 @@ class Run:
     def plan(self) -> planner.Portfolio:
         """The given recipe, or the planner's portfolio."""
         task = self.task
+        if task.device is None:
+            raise OptimizerError("There is no device to fit.", "task.device", "Name one of the catalogue.", "no-device")
         if task.recipe is not None:
             recipe = Recipe.load({"seed": task.seed} | task.recipe)
             seconds = estimate.seconds(recipe, task.model_card, task.dataset_card, set())

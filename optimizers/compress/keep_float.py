@@ -14,7 +14,10 @@ from onnx import helper
 
 
 def shield(proto: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
-    """A copy in which the Relu behind each named Conv is a LeakyRelu of slope 0, or a LeakyRelu of slope 1 (nothing) is put there."""
+    """A copy in which the Relu behind each named Conv is a LeakyRelu of slope 0, or a LeakyRelu of slope 1 (nothing) is put there.
+
+    Only where the layer's input is dequantized; elsewhere the runtime leaves it alone anyway.
+    """
     fresh = onnx.ModelProto()
     fresh.CopyFrom(proto)
     readers: dict[str, list[onnx.NodeProto]] = {}
@@ -22,9 +25,10 @@ def shield(proto: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
         for name in node.input:
             readers.setdefault(name, []).append(node)
     outputs = {value.name for value in fresh.graph.output}
+    dequantized = {node.output[0] for node in fresh.graph.node if node.op_type == "DequantizeLinear"}
     for index in range(len(fresh.graph.node) - 1, -1, -1):
         node = fresh.graph.node[index]
-        if node.name not in layers or node.op_type != "Conv" or node.output[0] in outputs:
+        if node.name not in layers or node.op_type != "Conv" or node.output[0] in outputs or node.input[0] not in dequantized:
             continue
         behind = readers.get(node.output[0], [])
         if len(behind) == 1 and behind[0].op_type == "Relu":

@@ -23,6 +23,7 @@ class Board:
     def __init__(self, ctx: Context) -> None:
         self.ctx = ctx
         self.steps: dict[str, events.Step] = {}
+        self.reached = 0.0
 
     def lay(self, baseline: str | None, rows: list[tuple[str, Planned]]) -> None:
         """Show the plan. baseline: key of the uploaded network, which is measured first."""
@@ -40,7 +41,9 @@ class Board:
     def step(self, key: str, title: str) -> Iterator[None]:
         """Run one step: running, then done, failed or (when stopped) skipped."""
         self.ctx.candidate = self.ctx.step = key
-        self.ctx.base, self.ctx.span = self.slice(key)
+        base, span = self.slice(key)
+        self.ctx.base = max(base, self.reached)             # a step that was added later must not turn the bar back
+        self.ctx.span = max(0.0, base + span - self.ctx.base)
         start = time.monotonic()
         self.set(key, "running")
         try:
@@ -54,6 +57,7 @@ class Board:
             self.set(key, "skipped" if stopped else "failed", seconds=time.monotonic() - start,
                      note="Stopped in the middle." if stopped else "It broke down; the log says how.")
             raise
+        self.reached = max(self.reached, min(1.0, base + span))
         self.set(key, "done", seconds=time.monotonic() - start)
 
     def slice(self, key: str) -> tuple[float, float]:
