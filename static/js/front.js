@@ -100,7 +100,7 @@ function option(data, key, width, live) {
       { type: "line", data: stair(data, axis, points, edge.right), showSymbol: false, lineStyle: { color: colour("leaf"), width: 1.6 }, silent: true, z: 2,
         markLine: { silent: true, symbol: "none", data: lines }, markArea: { silent: true, data: area, itemStyle: { color: colour("leaf-soft", 0.7) } } },
       bars(points, axis, data),
-      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small, edge)), labelLayout: { hideOverlap: true, moveOverlap: "shiftY" } },
+      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small, edge)), labelLayout: { hideOverlap: true } },
     ],
   };
 }

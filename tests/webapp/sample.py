@@ -247,7 +247,7 @@ print(session.run(["scores"], {"image": row})[0].argmax(axis=1))
 def content(title: str, file: File) -> bytes:
     """A model's bytes are its own; the other files are the same for all, and stored once."""
     of = title if file.role == "model" else ""
-    return README.encode() if file.role == "readme" else f"{of} {file.name} ".encode() * (file.bytes // 20 + 1)
+    return README.encode() if file.role == "readme" else (f"{of} {file.name} ".encode() * (file.bytes // 10 + 1))[:file.bytes]
 
 
 def make_candidate(row: tuple, goal: Goal) -> Candidate:

@@ -109,7 +109,7 @@ def test_a_file_leaves_by_a_fresh_signed_link(garden):
     answer = client.get(address(garden, "job-file", garden.done, artifact.pk))
     assert answer["Location"].startswith("/d/")
     got = client.get(answer["Location"])
-    assert b"".join(got.streaming_content).startswith(b"int8 model.onnx")
+    assert b"".join(got.streaming_content).startswith(b"int8 model.onnx ")
     other = garden.failed
     assert client.get(address(garden, "job-file", other, artifact.pk)).status_code == 404, "another job's file has no address here"
 

@@ -197,7 +197,8 @@ def test_curves_of_one_candidate_are_gathered_by_subject():
     points.append({"candidate": "x", "name": "train loss", "x": 3, "y": None})
     drawn = curves.charts([{"candidate": "old", "name": "train loss", "x": 1, "y": 9}, *points])
     assert [(chart["title"], [line["name"] for line in chart["series"]]) for chart in drawn] == [
-        ("loss", ["train", "validation"]), ("top-1", ["validation"])]
+        ("loss", ["train", "validation"]), ("top-1, %", ["validation"])]
+    assert drawn[1]["series"][0]["points"] == [[1, 100.0], [2, 50.0]]
     assert drawn[0]["series"][0]["points"] == [[1, 1.0], [2, 0.5]], "a loss that was no number leaves a gap, not a point"
 
 
