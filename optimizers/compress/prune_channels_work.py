@@ -42,7 +42,7 @@ def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Contex
     rows = Rows(network, few(data, ctx.seed), data.task == "regression")
     example = rows.take(np.arange(2))[0]
     before = {str(node.target): channels(layer) for node, layer in layers(module)}
-    whole = sum(cost.macs for cost in costs_of(module, example).values())
+    whole = macs_of(module, example)
     kept = kept_paths(network, module, settings.keep)
     with within(LONGEST * settings.iterations):
         for number in range(1, settings.iterations + 1):
@@ -50,7 +50,7 @@ def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Contex
             target = whole * (1 - settings.share * number / settings.iterations)
             one_round(module, example, rows, settings, before, kept, target, data.task == "regression")
     refresh(module, rows)
-    left = sum(cost.macs for cost in costs_of(module, example).values())
+    left = macs_of(module, example)
     pruned = network.with_module(module)
     prove(pruned, module, example)
     after = {str(node.target): channels(layer) for node, layer in layers(module)}
@@ -176,10 +176,14 @@ def costs_of(module: fx.GraphModule, example: torch.Tensor) -> dict[str, Cost]:
     extents, found = shapes(module, example), {}
     for node, layer in layers(module):
         outs, ins = channels(layer)
-        per_out = layer.weight.numel() // outs
+        per_out = layer.get_parameter("weight").numel() // outs
         places = int(np.prod(extents[node][1:])) // outs
         found[str(node.target)] = Cost(places * outs * per_out, outs, 1 if is_depthwise(layer) else ins)
     return found
+
+
+def macs_of(module: fx.GraphModule, example: torch.Tensor) -> int:
+    return sum(cost.macs for cost in costs_of(module, example).values())
 
 
 def channels(layer: nn.Module) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from optimizers.technique import State
 if TYPE_CHECKING:
     import numpy as np
     import onnx
-    from torch import nn
+    from torch import fx, nn
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Network:
         """A copy with sentences added for the candidate's page."""
         return self.with_(notes=self.notes + tuple(sentences))
 
-    def to_torch(self) -> nn.Module:
-        """A torch.fx.GraphModule in eval mode that computes what the graph computes, batch axis free, weights as parameters.
+    def to_torch(self) -> fx.GraphModule:
+        """A module in eval mode that computes what the graph computes, batch axis free, weights as parameters.
 
         Raises OptimizerError naming the node for a graph that torch cannot hold (control flow, int8, several inputs).
         """

@@ -73,7 +73,7 @@ class Run:
         self.head = self.module if self.regression else logits(self.module)
         self.check(data)
         self.device = where()
-        self.module.to(self.device, memory_format=torch.channels_last)      # 1.3 to 1.6 times faster steps on a processor
+        self.module.to(self.device, memory_format=torch.channels_last)     # type: ignore[call-overload]  # 1.3 to 1.6 times faster steps on a processor
         self.freeze()
         self.optimizer = optimizer_for(self.module, settings)
         self.steps = len(order_of_epoch(len(self.train), settings.batch, ctx.seed, 0))
