@@ -1,7 +1,8 @@
 """The main job on a stranger's model: ResNet-8 of MLPerf Tiny's shape on Fashion-MNIST, uploaded as ONNX, fitted for a laptop.
 
 Goal: the recommended file at least 4 times smaller than fp32 with at most 0.5 points lost, and faster than fp32 ONNX Runtime at batch 1
-on one thread, or labelled slower. Needs the shared Fashion-MNIST files; the model is trained first when it is not there (benchmarks/resnet8.py).
+on one thread, or labelled slower. Needs the shared Fashion-MNIST files; the model is trained first when it is not there
+(benchmarks/resnet8.py).
 
     python -m benchmarks.fashion [--model resnet8.onnx] [--minutes 15]
 """
@@ -35,8 +36,8 @@ def main(model: Path, minutes: float) -> int:
         if not model.exists():
             subprocess.run([sys.executable, "-m", "benchmarks.resnet8", str(model)], check=True)
         out = folder / "out"
-        subprocess.run([sys.executable, "-m", "optimizers", "fit", "--model", str(model), "--dataset", str(pack(folder)), "--device", "laptop-x86",
-                        "--max-drop", "0.005", "--minutes", str(minutes), "--out", str(out)], check=True)
+        subprocess.run([sys.executable, "-m", "optimizers", "fit", "--model", str(model), "--dataset", str(pack(folder)),
+                        "--device", "laptop-x86", "--max-drop", "0.005", "--minutes", str(minutes), "--out", str(out)], check=True)
         return tell(json.loads((out / "report.json").read_text()))
 
 
@@ -58,7 +59,8 @@ def tell(report: dict) -> int:
         return 1
     smaller = base["size_kib"]["value"] / pick["measurements"]["size_kib"]["value"]
     reached = smaller >= 4 and pick["change"]["value"] >= -0.5
-    print(f"goal (4x smaller, 0.5 points): {'reached' if reached else 'not reached'}: {smaller:.2f}x, {pick['change']['value']:+.2f} points")
+    verdict = "reached" if reached else "not reached"
+    print(f"goal (4x smaller, 0.5 points): {verdict}: {smaller:.2f}x, {pick['change']['value']:+.2f} points")
     return 0 if reached else 1
 
 

@@ -75,8 +75,9 @@ class Recipe:
         for number, step in enumerate(self.steps, 1):
             where = f"step {number}, {step.name}"
             if state not in step.takes:
-                return Refusal(wrong=f"'{step.title}' takes a {' or '.join(step.takes)} network, and step {number - 1} gives a {state} one.",
-                               where=where, mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
+                takes = " or ".join(step.takes)
+                return Refusal(wrong=f"'{step.title}' takes a {takes} network, and step {number - 1} gives a {state} one.", where=where,
+                               mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
                                code="recipe-order")
             if model is None and number == 1 and step.name != "train":
                 return Refusal(wrong="There is no model to start from.", where=where,

@@ -21,9 +21,8 @@ def as_(user) -> Client:
 
 def addresses(garden: Garden) -> list[str]:
     base = f"/t/{garden.team.slug}"
-    return [f"{base}/", f"{base}/?view=mine", f"{base}/library/", f"{base}/library/?kind=dataset&q=fash", f"{base}/library/{garden.model.id}",
-            f"{base}/library/{garden.dataset.id}", f"{base}/library/{garden.refused.id}", f"{base}/devices/", f"{base}/devices/rp2040",
-            f"{base}/team/"]
+    return [f"{base}/", f"{base}/?view=mine", f"{base}/library/", f"{base}/library/?kind=dataset&q=fash", f"{base}/devices/",
+            f"{base}/devices/rp2040", f"{base}/team/", *(f"{base}/library/{row.id}" for row in (garden.model, garden.dataset, garden.refused))]
 
 
 def editing(garden: Garden) -> list[str]:

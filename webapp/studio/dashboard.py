@@ -26,7 +26,8 @@ def dashboard(request, team):
     columns, rows = overview.fits(team, jobs)
     return render(request, "studio/dashboard.html", {
         "mine": mine, "active": overview.now(jobs), "columns": columns, "rows": rows, "recent": overview.recent(jobs),
-        "needs": overview.needs(team, request.user, mine), "storage": remembered(f"storage:{team.pk}", 4, partial(overview.storage, team)), "counts": counts(team),
+        "needs": overview.needs(team, request.user, mine), "storage": remembered(f"storage:{team.pk}", 4, partial(overview.storage, team)),
+        "counts": counts(team),
         "examples": EXAMPLES.values(), "jobs_total": jobs.count(),
     })
 

@@ -60,8 +60,10 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
     return planned(team, draft) | {
         "draft": draft, "fresh": fresh, "started": started,
         "models": ready.filter(kind=Asset.Kind.MODEL)[:CHOICES], "datasets": ready.filter(kind=Asset.Kind.DATASET)[:CHOICES],
-        "devices": sorted(devices.values(), key=lambda device: device is not draft.device), "kinds": kinds_of(devices), "metrics": [(name, METRICS[name]) for name in draft.metrics()],
-        "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft), "before": earlier_baseline(draft),
+        "devices": sorted(devices.values(), key=lambda device: device is not draft.device), "kinds": kinds_of(devices),
+        "metrics": [(name, METRICS[name]) for name in draft.metrics()],
+        "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
+        "before": earlier_baseline(draft),
         "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family),
     }
 

@@ -36,7 +36,7 @@ def test_a_small_network_by_hand(batch: int | str) -> None:
     facts = analyse(small_cnn(batch))
     assert facts.parameters == 108 + 4 + 20 + 5
     assert facts.operators == {"Conv": 1, "Relu": 1, "GlobalAveragePool": 1, "Flatten": 1, "Gemm": 1}
-    assert [(layer.name, layer.macs, layer.parameters) for layer in facts.layers][0] == ("conv", 4 * 64 * 27, 112)
+    assert next((layer.name, layer.macs, layer.parameters) for layer in facts.layers) == ("conv", 4 * 64 * 27, 112)
     if batch != 6:
         assert facts.macs == 4 * 64 * 27 + 20
         assert facts.activation_bytes == (3 * 64 + 4 * 64) * 4      # x and c; Relu works in place
