@@ -17,6 +17,7 @@ from tests.webapp.cast import Api, api_of
 from webapp.api.api import api as face
 from webapp.teams.models import Scope
 
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")      # a piece of an upload is plain bytes
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
