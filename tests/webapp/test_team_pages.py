@@ -22,7 +22,8 @@ def as_(user) -> Client:
 def addresses(garden: Garden) -> list[str]:
     base = f"/t/{garden.team.slug}"
     return [f"{base}/", f"{base}/?view=mine", f"{base}/library/", f"{base}/library/?kind=dataset&q=fash", f"{base}/devices/",
-            f"{base}/devices/rp2040", f"{base}/team/", *(f"{base}/library/{row.id}" for row in (garden.model, garden.dataset, garden.refused))]
+            f"{base}/devices/rp2040", f"{base}/team/",
+            *(f"{base}/library/{row.id}" for row in (garden.model, garden.dataset, garden.refused))]
 
 
 def editing(garden: Garden) -> list[str]:
