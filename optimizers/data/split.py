@@ -2,6 +2,9 @@
 
 Each row is known by a hash of what the model will see of it. Rows with the same hash form one group; groups of a class are put in the
 order of their hashes, and the first 15 % of its rows become test, the next 15 % validation.
+
+An upload that declares a test split and no validation has half of that test made validation: a model that was trained elsewhere has
+learned from all of train, so rows of train cannot tell how much it loses.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from optimizers.cards import Problem
 TRAIN, VALIDATION, TEST = 0, 1, 2
 NAMES = ("train", "validation", "test")
 SHARE = 0.15
+HALVED = 400            # rows a declared test split needs before half of it becomes validation
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ def divide(hashes: np.ndarray, labels: np.ndarray | None, declared: np.ndarray |
         how = "70 / 15 / 15 %, decided by the content of each row, so equal rows stay together and the order of rows does not matter"
         return Divided(part, how, tuple(small_parts(part)))
     part, how = declared.copy(), "declared " + " and ".join(f"{NAMES[p]}" for p in (TRAIN, VALIDATION, TEST) if (declared == p).any())
+    if (declared == TEST).sum() >= HALVED and not (declared == VALIDATION).any():
+        rows = np.flatnonzero(declared == TEST)
+        half = taken(hashes[rows], groups[rows], {VALIDATION: 0.5})
+        part[rows[half == TRAIN]], part[rows[half == VALIDATION]] = TEST, VALIDATION
+        return Divided(part, how + "; validation is half of test, by content, as a model made elsewhere has seen all of train",
+                       (*leaks(hashes, part), *small_parts(part)))
     lacking = {p: SHARE for p in (TEST, VALIDATION) if not (declared == p).any()}
     if lacking:
         rows = np.flatnonzero(declared == TRAIN)

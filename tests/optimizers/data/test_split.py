@@ -43,7 +43,19 @@ def test_order_never_matters_and_equal_rows_never_part(pairs: list[tuple[int, in
         assert any(TRAIN in where for (_, other), where in first.items() if other == label)
 
 
-def test_a_declared_test_split_is_kept_and_validation_comes_out_of_train() -> None:
+def test_half_of_a_declared_test_split_becomes_validation() -> None:
+    hashes, labels = rows(2000, 2)
+    hashes[:10] = hashes[10:20]
+    declared = np.where(np.arange(2000) < 500, TEST, TRAIN).astype(np.int8)
+    divided = divide(hashes, labels, declared)
+    assert (divided.part[500:] == TRAIN).all()
+    counts = divided.counts()
+    assert abs(counts["validation"] - counts["test"]) <= 4
+    assert (divided.part[:10] == divided.part[10:20]).all(), "equal rows stay together"
+    assert "validation is half of test" in divided.how
+
+
+def test_a_small_declared_test_split_is_kept_and_validation_comes_out_of_train() -> None:
     hashes, labels = rows(1000, 2)
     declared = np.where(np.arange(1000) < 200, TEST, TRAIN).astype(np.int8)
     divided = divide(hashes, labels, declared)
