@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
-from pydantic_core import PydanticUndefined
 
 from optimizers.errors import Refusal
 from optimizers.values import Value
@@ -67,10 +66,3 @@ class Technique(Value):
     def dump(self) -> dict[str, Any]:
         """{"technique": name, "version": 1, "params": {...}}: what a recipe file holds."""
         return {"technique": self.name, "version": self.version, "params": self.model_dump(mode="json")}
-
-    def non_default(self) -> dict[str, Any]:
-        """The parameters that differ from their defaults."""
-        return {
-            name: getattr(self, name) for name, field in type(self).model_fields.items()
-            if field.default is PydanticUndefined or getattr(self, name) != field.default
-        }

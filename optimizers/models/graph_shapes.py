@@ -12,7 +12,6 @@ from optimizers.cards import Tensor
 
 Shape = tuple[int | None, ...]
 LARGE = 1024            # elements; a larger constant never says a shape, so shape inference need not see its values
-BOXES = ("If", "Loop", "Scan")
 
 
 @dataclass

@@ -37,12 +37,6 @@ class Network:
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()
 
-    @property
-    def input_name(self) -> str:
-        """The first input that is not a weight (before opset 9 of IR 4, weights are listed as inputs too)."""
-        weights = {tensor.name for tensor in self.proto.graph.initializer}
-        return next(value.name for value in self.proto.graph.input if value.name not in weights)
-
     def feed(self, x_raw: np.ndarray) -> np.ndarray:
         """Raw rows as the float32 array the graph's input takes."""
         return self.preprocessing(x_raw)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from optimizers.candidate import Candidate
-from optimizers.goal import LIMITS, Goal
+from optimizers.goal import Goal
 from webapp.studio import words
 
 
@@ -62,7 +62,6 @@ AXES = (
     Axis("energy_mj", "Energy", "mJ", "energy_mj"),
     Axis("macs", "MACs", "M"),
 )
-BY_KEY = {axis.key: axis for axis in AXES}
 
 
 def value(candidate: Candidate, key: str) -> float | None:
@@ -101,9 +100,3 @@ def floor_of(goal: Goal, baseline: Candidate | None) -> float | None:
     if goal.max_drop is not None and start is not None:
         floors.append(start - goal.max_drop)
     return max(floors, default=None)
-
-
-def limit_axis(limit: str) -> Axis:
-    """The axis of one line of the budget."""
-    key, unit, label = LIMITS[limit]
-    return BY_KEY.get(key) or Axis(key, label, unit, limit)

@@ -69,9 +69,3 @@ def until(at: datetime | None) -> str:
 def first_words(text: str, count: int) -> str:
     """The first `count` characters of a hash."""
     return text[:count] if text else ""
-
-
-@register.filter
-def item_of(errors: dict | None, field: str):
-    """The refusal that belongs to a field of the form, or None."""
-    return (errors or {}).get(field)
