@@ -33,10 +33,12 @@ class NotTried(Value):
     technique: str
     wrong: str
     mend: str
+    code: str = ""
 
 
 class DryRun(Value):
-    """refusal: the whole job cannot be; then nothing is tried. seconds: until the last candidate, with a likely range."""
+    """refusal: the whole job cannot be; then nothing is tried. seconds: until the last candidate, with a likely range.
+    all_seconds: what the whole portfolio takes when the time cut some of it off; else 0."""
 
     refusal: Refusal | None = None
     tried: tuple[Tried, ...] = ()
@@ -44,6 +46,7 @@ class DryRun(Value):
     seconds: float = 0.0
     low_seconds: float = 0.0
     high_seconds: float = 0.0
+    all_seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -56,7 +59,8 @@ def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, devi
         portfolio = chosen(model_card, dataset_card, device, goal, budget, recipe, seed)
     except OptimizerError as error:
         return DryRun(refusal=error.refusal)
-    left_out = tuple(NotTried(title=row.title, technique=row.technique, wrong=row.refusal.wrong, mend=row.refusal.mend)
+    left_out = tuple(NotTried(title=row.title, technique=row.technique, wrong=row.refusal.wrong, mend=row.refusal.mend,
+                              code=row.refusal.code)
                      for row in portfolio.left_out)
     refusal = nothing(portfolio) or impossible(portfolio, model_card, dataset_card, device, goal)
     if refusal:
@@ -67,6 +71,7 @@ def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, devi
     return DryRun(
         tried=tuple(Tried(title=row.recipe.title(), recipe=row.recipe.dump(), seconds=row.seconds, size_kib=row.size_kib,
                           chance=row.chance, why=row.why) for row in portfolio.planned),  # type: ignore[arg-type]
+        all_seconds=unhurried(model_card, dataset_card, device, goal, budget, seed) if portfolio.later else 0.0,
         not_tried=left_out, seconds=capped, low_seconds=capped * SPREAD[0],
         high_seconds=max(capped, min(high, budget.minutes * 60) if budget.minutes else high),
         notes=tuple(notes(goal, device, model_card)))
@@ -81,6 +86,12 @@ def chosen(model: ModelCard | None, dataset: DatasetCard | None, device: Device,
     row = planner.forecast(parsed, model, dataset, device, goal)
     row = row._replace(seconds=estimate.seconds(parsed, model, dataset, set()))
     return planner.Portfolio((row,), (), (row,))
+
+
+def unhurried(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int) -> float:
+    """Seconds for all that is worth trying, each step at its full length."""
+    portfolio = planner.plan(model, dataset, device, goal, budget.model_copy(update={"minutes": None}), seed)
+    return sum(row.seconds for row in portfolio.planned) + estimate.MEASURE_SECONDS
 
 
 def runtime(device: Device) -> Refusal | None:

@@ -45,6 +45,16 @@
     }
   });
 
+  // "Set 28 min" in the dry run: with a script the page stays where it is.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-minutes]");
+    if (!button) return;
+    event.preventDefault();
+    form.elements.minutes.value = button.dataset.minutes;
+    form.elements.minutes.dispatchEvent(new Event("input", { bubbles: true }));
+    form.elements.minutes.focus();
+  });
+
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || !form.contains(document.activeElement) && document.activeElement !== document.body) return;
     event.preventDefault();

@@ -1,6 +1,8 @@
 """The new-job page: one form, read leniently at every change, planned beside it, started by a plain POST."""
 
+import math
 import shlex
+from collections import Counter
 from typing import Any
 
 from django.shortcuts import redirect, render
@@ -25,6 +27,7 @@ from webapp.teams.gate import team_view
 from webapp.teams.models import Role
 
 CHOICES = 300       # newest assets a list offers
+FEW = 8             # devices shown before all of them are asked for; pages.css counts them too
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -60,7 +63,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
     return planned(team, draft) | {
         "draft": draft, "fresh": fresh, "started": started,
         "models": ready.filter(kind=Asset.Kind.MODEL)[:CHOICES], "datasets": ready.filter(kind=Asset.Kind.DATASET)[:CHOICES],
-        "devices": sorted(devices.values(), key=lambda device: device is not draft.device), "kinds": kinds_of(devices),
+        "devices": spread(devices.values(), draft.device), "few_devices": FEW, "kinds": kinds_of(devices),
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
         "before": earlier_baseline(draft),
@@ -74,10 +77,22 @@ def planned(team, draft: Draft) -> dict:
     if draft.empty or draft.errors or draft.device is None:
         return context
     try:
-        context["dry"] = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)
+        dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)
+        context |= {"dry": dry, "late": [row for row in dry.not_tried if row.code == "no-time"],
+                    "cannot": [row for row in dry.not_tried if row.code != "no-time"], "all_minutes": math.ceil(dry.all_seconds / 60)}
     except OptimizerError as error:
         context["problems"] = [("", error.refusal)]
     return context
+
+
+def spread(devices, chosen) -> list:
+    """The chosen device first, then two of each kind, then the rest: a short list that shows the whole range."""
+    seen: Counter[str] = Counter()
+    order = {}
+    for device in devices:
+        order[device.name] = seen[device.kind] // 2
+        seen[device.kind] += 1
+    return sorted(devices, key=lambda device: (device is not chosen, order[device.name] > 0))
 
 
 def match(draft: Draft) -> str:

@@ -47,11 +47,13 @@ def recipe_of(steps: list[TechniqueForm], seed: int) -> Recipe:
 
 
 def edited(data: QueryDict, do: str) -> QueryDict:
-    """The form after one of its buttons: add, or remove-2, up-2, down-2 (the number is the step's key)."""
+    """The form after one of its buttons: add, minutes-28, or remove-2, up-2, down-2 (the number is the step's key)."""
     data = data.copy()
     keys = [key for key in data.getlist("step") if key.isdigit()]
     verb, _, key = do.partition("-")
-    if verb == "add" and data.get("new_technique") in TECHNIQUES and len(keys) < MOST:
+    if verb == "minutes" and key.isdigit():
+        data["minutes"] = key
+    elif verb == "add" and data.get("new_technique") in TECHNIQUES and len(keys) < MOST:
         key = str(max(map(int, keys), default=-1) + 1)
         data[f"technique-{key}"] = data["new_technique"]
         keys.append(key)
