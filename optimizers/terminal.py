@@ -77,9 +77,13 @@ def measurements(found: Mapping[str, Measurement], as_json: bool) -> None:
     if as_json:
         line({name: value.model_dump(mode="json") for name, value in found.items()})
         return
-    rows = [[name, short(value.value), value.unit, f"[{short(value.low)}, {short(value.high)}]" if value.low is not None else "",
-             f"{MARKS[value.origin]} {value.origin}", value.how] for name, value in found.items()]
+    rows = [[name, short(value.value), value.unit, interval(value), f"{MARKS[value.origin]} {value.origin}", value.how]
+            for name, value in found.items()]
     table(rows, ["what", "value", "unit", "95 % interval", "origin", "how"])
+
+
+def interval(m: Measurement) -> str:
+    return "" if m.low is None or m.high is None else f"[{short(m.low)}, {short(m.high)}]"
 
 
 def watcher(as_json: bool) -> Callable[[events.Base], None]:
@@ -93,7 +97,8 @@ class Bar:
     """One line that moves on a terminal; elsewhere only the log."""
 
     def __init__(self, moving: bool) -> None:
-        self.moving, self.titles = moving, {}
+        self.moving = moving
+        self.titles: dict[str, str] = {}
 
     def __call__(self, event: events.Base) -> None:
         if isinstance(event, events.Plan):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -32,7 +33,7 @@ class Draft:
         self.weights: dict[str, np.ndarray] = {}
         self.input = Flow("input", tuple(row_shape))
 
-    def node(self, kind: str, name: str, inputs: list[str], shape: tuple[int, ...], **attributes: object) -> Flow:
+    def node(self, kind: str, name: str, inputs: list[str], shape: tuple[int, ...], **attributes: Any) -> Flow:
         self.nodes.append(helper.make_node(kind, inputs, [f"{name}.out"], name, **attributes))
         return Flow(f"{name}.out", tuple(shape))
 

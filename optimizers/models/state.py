@@ -38,7 +38,8 @@ def from_state(path: Path, architecture: str | None, input_shape: tuple[int, ...
         raise OptimizerError("A safetensors file holds weights but no network.", path.name, hint, "no-architecture")
     zoo.known(architecture)
     network = attempt(architecture, state, input_shape)
-    if wrong := differences(network, state):
+    wrong = differences(network, state)
+    if network is None or wrong:
         fits = [name for name in zoo.ARCHITECTURES if not differences(attempt(name, state, input_shape), state)]
         mend = f"They fit '{fits[0]}': choose that." if fits else "Choose the architecture they were trained for, or export to ONNX."
         raise OptimizerError(f"The weights do not fit {zoo.known(architecture).title}: {wrong}.", path.name, mend, "state-differs")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from optimizers.cards import DatasetCard, ModelCard
@@ -40,7 +41,11 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[tuple[Step, ...], ...] = ((prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8))
 TRAINING = ("train", "fine-tune")
-SHARE_OF_BUDGET = 0.25      # that one training step may fill
+SHARE_OF_BUDGET = 0.4       # that one training step may fill
+UPDATES = 2000              # moves of the weights a training should have; few rows need more epochs for them, and smaller batches
+MOST_EPOCHS = 60
+SIDES = (64, 48, 32)        # of pictures, tried in turn where training on larger ones would stay short of SOME_EPOCHS
+SOME_EPOCHS = 30
 LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
 
 
@@ -99,15 +104,31 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
 
 
 def in_time(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, budget: Budget) -> Recipe:
-    """Fewer epochs where the default would fill more of the budget than one step may; never fewer than one."""
-    if not budget.minutes:
-        return recipe
-    steps, room = [], SHARE_OF_BUDGET * budget.minutes * 60
+    """Each training step with as many epochs as its rows want and one step's share of the budget affords; never fewer than one."""
+    steps: list[Technique] = []
     for step in recipe.steps:
-        if step.name in TRAINING and (needed := step.seconds(smaller(model, steps), dataset)) > room:
-            step = type(step)(**{**step.model_dump(), "epochs": max(1, int(step.epochs * room / needed))})
-        steps.append(step)
+        steps.append(paced(step, smaller(model, steps), dataset, budget) if step.name in TRAINING else step)
     return Recipe(tuple(steps), recipe.seed)
+
+
+def paced(step: Any, model: ModelCard | None, dataset: DatasetCard | None, budget: Budget) -> Technique:
+    """A training step whose batch, epochs and, for large pictures, picture side suit the rows and the time."""
+    rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
+    room = SHARE_OF_BUDGET * budget.minutes * 60 if budget.minutes else math.inf
+    step = with_(step, batch=16 if rows < 1000 else 32 if rows < 3000 else step.batch)
+    step = with_(step, epochs=max(step.epochs, min(MOST_EPOCHS, math.ceil(UPDATES * step.batch / max(rows, 1)))))
+    if step.name == "train" and dataset is not None and len(dataset.row_shape) == 3:
+        for side in SIDES:
+            if with_(step, epochs=min(SOME_EPOCHS, step.epochs)).seconds(model, dataset) <= room:
+                break
+            if min(dataset.row_shape[1:]) >= 1.25 * side:
+                step = with_(step, picture_side=side)
+    needed = step.seconds(model, dataset)
+    return step if needed <= room else with_(step, epochs=max(1, int(step.epochs * room / needed)))
+
+
+def with_(step: Any, **changes: Any) -> Any:
+    return type(step)(**{**step.model_dump(), **changes})
 
 
 def smaller(model: ModelCard | None, steps: list[Technique]) -> ModelCard | None:

@@ -25,7 +25,8 @@ class Draft:
     """One reading of the form. `errors`: field name -> Refusal. A draft without errors can be planned and started."""
 
     def __init__(self, team: Team, data: QueryDict, devices: dict[str, Device]) -> None:
-        self.team, self.data, self.errors = team, data, {}
+        self.team, self.data = team, data
+        self.errors: dict[str, Refusal] = {}
         self.model = self.asset("model", Asset.Kind.MODEL)
         self.dataset = self.asset("dataset", Asset.Kind.DATASET)
         self.model_card = ModelCard.model_validate(self.model.card) if self.model else None

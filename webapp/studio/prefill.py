@@ -1,5 +1,6 @@
 """What the new-job page starts with: sensible values, then what the address asks for, then what an earlier job had."""
 
+from typing import Any
 from uuid import UUID
 
 from django.http import QueryDict
@@ -15,12 +16,12 @@ from webapp.teams.models import Team
 def prefilled(team: Team, asked: QueryDict, devices: dict[str, Device]) -> QueryDict:
     """Form data for a fresh page. `asked`: the address's ?model= &dataset= &device= &from=<job id>."""
     data = QueryDict(mutable=True)
-    values = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan"}
+    values: dict[str, Any] = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan"}
     if earlier := job_of(team, asked.get("from", "")):
         values |= from_job(earlier)
     values |= {field: asked[field] for field in ("model", "dataset", "device") if asked.get(field)}
     if not values.get("dataset"):
-        values["dataset"] = newest(team, Asset.Kind.DATASET) if not asked.get("model") else match_for(team, asked["model"])
+        values["dataset"] = newest(team, Asset.Kind.DATASET) if not asked.get("model") else match_for(team, str(asked["model"]))
     for name, value in values.items():
         data.setlist(name, value if isinstance(value, list) else [value])
     return data

@@ -96,9 +96,9 @@ def baselines(card: ModelCard | None, device: Device | None, size_kib: float | N
     if card.activation_bytes:
         found["ram_kib"] = (card.activation_bytes / 1024, "modelled")
     rate = device.macs_per_cycle.get(card.weights_dtype) or device.macs_per_cycle.get("float32") if device else None
-    if card.macs and rate and rate.value > 0:
+    if device and card.macs and rate and rate.value > 0:
         ms = card.macs / (rate.value * device.clock_mhz.value * 1000)
         found["latency_ms"] = (ms, "modelled")
         if device.active_mw:
             found["energy_mj"] = (device.active_mw.value * ms / 1000, "modelled")
-    return {name: pair for name, pair in found.items() if pair[0]}
+    return {name: (value, origin) for name, (value, origin) in found.items() if value}

@@ -1,6 +1,7 @@
 """Keys to the API: issue, revoke, and who a secret belongs to."""
 
 from datetime import timedelta
+from uuid import UUID
 
 from django.utils import timezone
 
@@ -29,7 +30,7 @@ def issue(team: Team, user: User, name: str, scope: str = Scope.RUN, days: int =
     return Token.issue(team, user, name, scope, days)
 
 
-def revoke(team: Team, token_id: object, by: User, role: Role) -> None:
+def revoke(team: Team, token_id: UUID | str, by: User, role: Role) -> None:
     """End a token at once. Members end their own, owners anybody's."""
     mine = {} if role == Role.OWNER else {"user": by}
     Token.objects.filter(team=team, pk=token_id, revoked_at=None, **mine).update(revoked_at=timezone.now())
