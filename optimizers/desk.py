@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
-from optimizers import events
+from optimizers import events, recipe_text
 from optimizers.candidate import Candidate
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device, catalogue
@@ -112,7 +111,7 @@ def replay_task(arguments: Namespace) -> Task:
         raise OptimizerError("There is no such recipe.", str(arguments.recipe), "Name a recipe.yaml, or a worker's folder.",
                              "no-file") from None
     recipe = Recipe.parse(text)
-    return task_for(arguments, recipe, yaml.safe_load(text))
+    return task_for(arguments, recipe, recipe_text.read(text))
 
 
 @dataclass

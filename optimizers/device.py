@@ -3,19 +3,23 @@
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from optimizers.values import Value
+from pydantic import AfterValidator, Field
 
+from optimizers.values import Value, printable
+
+Figure = Annotated[float, Field(ge=1e-9, le=1e15, allow_inf_nan=False)]
+Words = Annotated[str, Field(max_length=200), AfterValidator(printable)]
 Kind = Literal["microcontroller", "board", "gpu", "laptop", "cloud", "server"]
 
 
 class Fact(Value):
     """One figure of a data sheet. source: the document it was taken from, or how it was measured."""
 
-    value: float
-    unit: str
-    source: str
+    value: Figure
+    unit: Annotated[Words, Field(max_length=40)]
+    source: Annotated[Words, Field(max_length=500)]
 
 
 class Device(Value):
@@ -27,20 +31,20 @@ class Device(Value):
     active_mw: board power while computing, for modelled energy.
     """
 
-    name: str                   # "stm32h743"
-    title: str                  # "STM32H743"
-    core: str                   # "Cortex-M7"
+    name: Words                 # "stm32h743"
+    title: Words                # "STM32H743"
+    core: Words                 # "Cortex-M7"
     kind: Kind
-    isa: str                    # "armv7e-m", "aarch64", "x86-64", "xtensa-lx7"
-    cores: int = 1
+    isa: Words                  # "armv7e-m", "aarch64", "x86-64", "xtensa-lx7"
+    cores: int = Field(1, ge=1, le=1_000_000)
     clock_mhz: Fact
     flash_kib: Fact | None = None
     ram_kib: Fact
-    dtypes: tuple[str, ...]
-    runtimes: tuple[str, ...]
-    macs_per_cycle: dict[str, Fact] = {}
+    dtypes: Annotated[tuple[Words, ...], Field(max_length=32)]
+    runtimes: Annotated[tuple[Words, ...], Field(max_length=32)]
+    macs_per_cycle: Annotated[dict[Words, Fact], Field(max_length=32)] = {}
     active_mw: Fact | None = None
-    note: str = ""
+    note: Annotated[str, Field(max_length=2000), AfterValidator(printable)] = ""
     here: bool = False          # this server: latency is measured, not modelled
 
 

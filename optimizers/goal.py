@@ -19,11 +19,11 @@ LIMITS = {  # limit -> (measurement it is held against, unit, label)
 class Limits(Value):
     """The budget; None means no limit. Latency and energy are for one inference at batch 1."""
 
-    flash_kib: float | None = Field(None, gt=0)
-    ram_kib: float | None = Field(None, gt=0)
-    latency_ms: float | None = Field(None, gt=0)
-    energy_mj: float | None = Field(None, gt=0)
-    size_kib: float | None = Field(None, gt=0)
+    flash_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
+    ram_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
+    latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
+    energy_mj: float | None = Field(None, gt=0, allow_inf_nan=False)
+    size_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 class Goal(Value):

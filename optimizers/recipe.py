@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
-from optimizers import __version__
+from optimizers import __version__, recipe_text
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.technique import State, Technique
 
 if TYPE_CHECKING:
     from optimizers.cards import DatasetCard, ModelCard
     from optimizers.device import Device
+
+
+MOST_STEPS = 50
 
 
 class Recipe:
@@ -36,18 +38,12 @@ class Recipe:
 
     def to_yaml(self, **facts: Any) -> str:
         """The recipe file; `facts` (model and dataset hashes, versions, device) are kept beside the steps for the reader."""
-        return yaml.safe_dump(self.dump() | facts, sort_keys=False, allow_unicode=True)
+        return recipe_text.write(self.dump() | facts)
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
         """Read YAML or JSON; raises OptimizerError naming the step and field that is wrong."""
-        try:
-            return cls.load(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f"line {mark.line + 1}" if mark else ""
-            raise OptimizerError("The recipe is not valid YAML.", line, "Indent with spaces, and quote text that holds a colon.",
-                                 "recipe-syntax") from None
+        return cls.load(recipe_text.read(text))
 
     @classmethod
     def load(cls, table: Any) -> Recipe:
@@ -56,11 +52,14 @@ class Recipe:
         if not isinstance(table, dict) or not isinstance(table.get("steps"), list):
             raise OptimizerError("A recipe is a mapping with a list named steps.", "steps",
                                  "See docs/recipes.md for one that works.", "recipe-shape")
+        if len(table["steps"]) > MOST_STEPS:
+            raise OptimizerError(f"A recipe has at most {MOST_STEPS} steps, this one has {len(table['steps'])}.", "steps",
+                                 "Split it into several jobs.", "recipe-too-long")
         steps = []
         for number, row in enumerate(table["steps"], 1):
             name = row.get("technique") if isinstance(row, dict) else None
-            if name not in TECHNIQUES:
-                near = difflib.get_close_matches(str(name), TECHNIQUES, n=1)
+            if not isinstance(name, str) or name not in TECHNIQUES:
+                near = difflib.get_close_matches(str(name)[:60], TECHNIQUES, n=1)
                 hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(TECHNIQUES)}."
                 raise OptimizerError(f"Unknown technique '{str(name)[:60]}'.", f"step {number}", hint, "unknown-technique")
             steps.append(build(TECHNIQUES[name], row.get("params") or {}, f"step {number}"))
@@ -104,9 +103,9 @@ def build(technique: type[Technique], params: dict[str, Any], where: str = "") -
             raise OptimizerError("Parameters are a mapping of names to values.", where or technique.name, "", "params") from None
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        place = f"{technique.name}.{field}"
+        place = f"{technique.name}.{field[:60]}"
         if first["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(field, technique.model_fields, n=1)
+            near = difflib.get_close_matches(field[:60], technique.model_fields, n=1)
             hint = f"Did you mean '{near[0]}'?" if near else f"Known: {', '.join(technique.model_fields)}."
             raise OptimizerError(f"Unknown parameter '{field[:60]}'.", place, hint, "unknown-parameter") from None
         known = technique.model_fields.get(field.split(".")[0])

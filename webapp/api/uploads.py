@@ -134,7 +134,7 @@ def hash_of(said: dict[str, str]) -> str:
 def options_of(said: dict[str, str]) -> dict[str, Any]:
     try:
         found = json.loads(said.get("options") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise Fault(422, "The options are a JSON object.", where="Upload-Metadata.options")

@@ -1,5 +1,6 @@
 """Files on their way in: a resumable upload (begin, add, drop), or one in one go (whole). Each ends as an Asset under inspection."""
 
+import json
 from datetime import timedelta
 from typing import Any, BinaryIO
 
@@ -134,8 +135,23 @@ def checked_options(options: dict[str, Any]) -> None:
     for key, value in options.items():
         if key not in OPTIONS:
             raise OptimizerError(f"There is no option '{str(key)[:40]}'.", "options", f"Known: {', '.join(sorted(OPTIONS))}.", "bad-option")
-        if len(str(value)) > 500 or "\0" in str(value):
+        if len(str(value)) > 500:
             raise OptimizerError("An option has at most 500 characters.", f"options.{key}", "Shorten it.", "bad-option")
+        if not storable(value):
+            raise OptimizerError("The option holds what the database cannot keep: NaN, or text that is none.", f"options.{key}",
+                                 "Use plain text and finite numbers.", "bad-option")
+
+
+def storable(value: Any) -> bool:
+    """Whether Postgres takes it as JSON: no NaN, no NUL, no half of a surrogate pair.
+
+    >>> storable({"mean": [0.5]}), storable({"a": "\\0"}), storable("\\ud800"), storable([float("nan")])
+    (True, False, False, False)
+    """
+    try:
+        return b"\0" not in json.dumps(value, allow_nan=False, ensure_ascii=False).encode() and "\\u0000" not in json.dumps(value)
+    except (ValueError, RecursionError):
+        return False
 
 
 def refuse_size(kind: str, size: int) -> None:

@@ -81,7 +81,7 @@ def listing(request, team, kind: str | None = None) -> dict:
     if not request.GET.get("kind") and not counts[kind] and kind == Asset.Kind.MODEL and counts[Asset.Kind.DATASET]:
         kind = Asset.Kind.DATASET
     rows = gate.assets(team, kind).select_related("blob", "created_by", "made_by").order_by("-created_at")
-    if search := request.GET.get("q", "").strip():
+    if search := request.GET.get("q", "").replace("\0", "").strip():
         rows = rows.filter(name__icontains=search[:120])
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES),

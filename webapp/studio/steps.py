@@ -18,7 +18,7 @@ def forms_of(data: QueryDict) -> list[TechniqueForm]:
     found = []
     for key in data.getlist("step")[:MOST]:
         technique = TECHNIQUES.get(data.get(f"technique-{key}", ""))
-        if technique is None or not key.isdigit():
+        if technique is None or not is_key(key):
             continue
         kind = form_for(technique)
         fresh = f"sent-{key}" not in data
@@ -26,6 +26,15 @@ def forms_of(data: QueryDict) -> list[TechniqueForm]:
         form.key, form.about = key, (inspect.getdoc(technique) or "").split("\n")[0]
         found.append(form)
     return found
+
+
+def is_key(key: str) -> bool:
+    """Whether it is a step's number, as our own form writes it.
+
+    >>> is_key("12"), is_key("²"), is_key("1" * 5000)
+    (True, False, False)
+    """
+    return key.isascii() and key.isdigit() and len(key) < 6
 
 
 def defaults(kind: type[TechniqueForm], key: str) -> dict[str, Any]:
@@ -49,7 +58,7 @@ def recipe_of(steps: list[TechniqueForm], seed: int) -> Recipe:
 def edited(data: QueryDict, do: str) -> QueryDict:
     """The form after one of its buttons: add, minutes-28, or remove-2, up-2, down-2 (the number is the step's key)."""
     data = data.copy()
-    keys = [key for key in data.getlist("step") if key.isdigit()]
+    keys = [key for key in data.getlist("step") if is_key(key)]
     verb, _, key = do.partition("-")
     if verb == "minutes" and key.isdigit():
         data["minutes"] = key
