@@ -41,8 +41,9 @@ class Run:
         ctx.device, ctx.metric = task.device, task.goal.metric
         self.networks: dict[str, tuple[Network, tuple[Outcome, ...]]] = {}      # recipe prefix -> what came of it
         self.kept: list[Candidate] = []
-        self.certain: set[str] = set()
+        self.likely: set[str] = set()
         self.failed: list[OptimizerError] = []
+        self.ours: Exception | None = None          # the first fault that is no user's
 
     def go(self) -> events.Done:
         try:
@@ -53,7 +54,7 @@ class Run:
             self.ctx.log("Stopped as asked; what was found is kept.", "run", "warning")
             self.board.skip_rest("Stopped before its turn.")
         if not self.kept and self.failed:
-            raise self.failed[0]
+            raise self.ours or self.failed[0]
         return self.choose()
 
     def prepare(self) -> None:
@@ -138,6 +139,7 @@ class Run:
             raise
         except Exception as error:
             traceback.print_exc(file=sys.stderr)
+            self.ours = self.ours or error
             self.failed.append(OptimizerError(f"{recipe.title()} broke down: {type(error).__name__}.", key, "The others were not affected.",
                                               "technique-failed"))
             self.ctx.log(f"{recipe.title()} broke down: {type(error).__name__}: {str(error)[:300]}", "run", "error")
@@ -177,7 +179,7 @@ class Run:
         candidate = bundle.write(self.candidate(recipe, network, figures, steps, first), file, recipe, self.task, self.data, self.folder)
         if candidate.key not in {row.key for row in self.kept}:
             self.kept.append(candidate)
-            self.certain |= {candidate.key} if figures.certain else set()
+            self.likely |= {candidate.key} if figures.likely else set()
             self.remember()
         if candidate.key not in self.task.done:
             self.ctx.emit(events.Kept(candidate=candidate))
@@ -204,7 +206,7 @@ class Run:
 
     def remember(self) -> None:
         """So that a later attempt can choose among all."""
-        content = json.dumps({"certain": sorted(self.certain), "kept": [row.model_dump(mode="json") for row in self.kept]})
+        content = json.dumps({"likely": sorted(self.likely), "kept": [row.model_dump(mode="json") for row in self.kept]})
         self.ctx.checkpoint("candidates", lambda path: path.write_text(content), count=len(self.kept))
 
     def recall(self) -> None:
@@ -212,7 +214,7 @@ class Run:
         if self.task.done and (found := self.ctx.resume("candidates")):
             table = json.loads(found[0].read_text())
             self.kept = [row for row in map(Candidate.model_validate, table["kept"]) if row.key in self.task.done]
-            self.certain = set(table["certain"])
+            self.likely = set(table["likely"])
 
     def key(self, recipe: Recipe) -> str:
         """Short hash of the recipe and its inputs."""
@@ -222,7 +224,7 @@ class Run:
 
     def choose(self) -> events.Done:
         """Among those that fit, by validation; the test split has no say."""
-        chosen, why = verdict.recommend(self.kept, self.certain)
+        chosen, why = verdict.recommend(self.kept, self.likely)
         baseline = next((row for row in self.kept if row.baseline), None)
         front = verdict.frontier(self.kept)
         summary: dict[str, Any] = {

@@ -88,16 +88,27 @@ def quality(y: np.ndarray, answers: np.ndarray, task: str, what: str, seed: int 
 
 def change(metric: str, y: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int = 0) -> Change:
     """after - before in points over the same rows, with a paired bootstrap interval and what it says."""
+    value, samples = differences(metric, y, before, after, seed)
+    low, high = statistics.interval(samples)
+    return Change(value=value, low=low, high=high, n=len(y),
+                  verdict=statistics.verdict(low, high),  # type: ignore[arg-type]
+                  how=f"{METRICS[metric]} on the same {len(y):,} test rows; 95 % paired bootstrap interval")
+
+
+def keeps(metric: str, y: np.ndarray, before: np.ndarray, after: np.ndarray, points: float, seed: int = 0) -> float:
+    """Share of paired resamplings of the rows in which no more than `points` are lost."""
+    return float((differences(metric, y, before, after, seed)[1] >= -points - 1e-7).mean())
+
+
+def differences(metric: str, y: np.ndarray, before: np.ndarray, after: np.ndarray, seed: int) -> tuple[float, np.ndarray]:
+    """after - before in points: the value, and (draws,) of it over resampled rows."""
     kinds, counts = tabulate(metric, y, before, after)
 
     def difference(weights: np.ndarray) -> np.ndarray:
         return 100 * (evaluate(metric, kinds, weights, 2) - evaluate(metric, kinds, weights, 1))
 
     samples = statistics.resample(counts, difference, draws_for(counts), seed)
-    low, high = statistics.interval(samples[np.isfinite(samples)])
-    return Change(value=float(difference(counts[None, :])[0]), low=low, high=high, n=len(y),
-                  verdict=statistics.verdict(low, high),  # type: ignore[arg-type]
-                  how=f"{METRICS[metric]} on the same {len(y):,} test rows; 95 % paired bootstrap interval")
+    return float(difference(counts[None, :])[0]), samples[np.isfinite(samples)]
 
 
 def draws_for(counts: np.ndarray) -> int:

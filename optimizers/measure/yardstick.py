@@ -21,9 +21,12 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 
+LIKELY = 0.8            # share of resamplings of validation that must keep the floor before a smaller file is preferred
+
+
 @dataclass(frozen=True)
 class Figures:
-    """What was measured of one file. certain: the paired interval on validation lies inside the floor as a whole."""
+    """What was measured of one file. likely: at least LIKELY of the resamplings of validation keep the floor."""
 
     measurements: dict[str, Measurement]
     validation: float
@@ -34,7 +37,7 @@ class Figures:
     classes: tuple[ClassRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     notes: tuple[str, ...] = ()
-    certain: bool = False
+    likely: bool = False
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Yardstick:
         measured = self.quality(test) | self.cost(shipped)
         held, broke = self.gate(shipped, validation, test, measured)
         figures = Figures(measured, self.score("validation", validation), not broke, broke, held,
-                          notes=self.notes(measured, first), certain=self.certain(validation))
+                          notes=self.notes(measured, first), likely=self.likely(validation))
         if self.data.task == "classification":
             y = np.asarray(self.data.test.y)
             names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), test.max())) + 1))
@@ -132,13 +135,14 @@ class Yardstick:
         held = None if on_test is None else not gate.floor_breach(self.score("test", test), on_test)
         return held, broke
 
-    def certain(self, validation: np.ndarray) -> bool:
-        """Whether even the low end of the paired interval keeps the floor on validation."""
+    def likely(self, validation: np.ndarray) -> bool:
+        """Whether the floor is kept on validation, and in most paired resamplings of it: a point estimate alone favours the lucky."""
         least = gate.floor(self.goal, self.scores["validation"])
         if least is None:
             return True
-        moved = quality.change(self.goal.metric, np.asarray(self.data.validation.y), self.answers["validation"], validation, self.seed)
-        return self.scores["validation"] + moved.low / 100 >= least - 1e-9
+        room = 100 * (self.scores["validation"] - least)
+        return quality.keeps(self.goal.metric, np.asarray(self.data.validation.y), self.answers["validation"], validation, room,
+                             self.seed) >= LIKELY
 
     def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
         said = []

@@ -8,20 +8,23 @@ from optimizers.candidate import Candidate
 from optimizers.search.gate import short
 from optimizers.search.pareto import front
 
+CHANCE = "The network answers little better than chance"      # how the yardstick's note on such a baseline begins
 
-def recommend(candidates: Sequence[Candidate], certain: set[str]) -> tuple[Candidate | None, str]:
-    """The one to take, and why. certain: keys whose paired interval on validation keeps the floor as a whole.
 
-    The smallest file among those that fit for certain; without one, the best on validation among those that fit; else none.
+def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candidate | None, str]:
+    """The one to take, and why. likely: keys that keep the floor in at least four of five resamplings of validation.
+
+    The smallest file among those that fit and are likely to keep the floor on new rows; without one, the best on validation among
+    those that fit; else none.
     """
     fitting = [row for row in candidates if row.fits]
-    sure = [row for row in fitting if row.key in certain]
+    sure = [row for row in fitting if row.key in likely]
     if sure:
         best = min(sure, key=lambda row: (size(row), -(row.validation or 0)))
-        return best, "the smallest file whose loss stays inside the floor for certain"
+        return best, "the smallest file that keeps the floor in at least four of five resamplings of validation"
     if fitting:
         best = max(fitting, key=lambda row: (row.validation or 0, -size(row)))
-        return best, "the best on validation of those that fit; its floor is not certain"
+        return best, "the best on validation of those that fit; none keeps the floor in four of five resamplings"
     return None, ""
 
 
@@ -51,6 +54,8 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
     """One or two short sentences: does it fit, what was gained, what was lost."""
     if chosen is None:
         return nothing_fits(candidates)
+    if any(note.startswith(CHANCE) for row in (baseline, chosen) if row for note in row.notes):
+        return "It fits, but answers little better than chance: it learned too little, or its input is not what it was made for."
     if baseline is None or chosen.baseline:
         return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
     speedup = chosen.measurements.get("speedup")

@@ -48,11 +48,11 @@ def test_front_keeps_what_nobody_beats():
     assert front([], lambda point: point) == []
 
 
-def test_the_smallest_certain_candidate_is_recommended():
+def test_the_smallest_candidate_that_likely_keeps_the_floor_is_recommended():
     rows = [candidate("a", 100, 0.91, baseline=True), candidate("b", 40, 0.905), candidate("c", 20, 0.90),
             candidate("d", 10, 0.5, fits=False)]
     assert verdict.recommend(rows, {"a", "b"})[0].key == "b"
-    assert verdict.recommend(rows, set())[0].key == "a", "without certainty the best on validation"
+    assert verdict.recommend(rows, set())[0].key == "a", "when none is likely, the best on validation"
     assert verdict.recommend(rows[3:], set()) == (None, "")
 
 
@@ -76,3 +76,8 @@ def test_equal_files_stand_on_the_front_once():
     file = File(role="model", name="model.onnx", path="a/model.onnx", bytes=1, sha256="0" * 64)
     rows = [candidate("a", 10, 0.9, files=(file,)), candidate("b", 10, 0.9, files=(file,))]
     assert verdict.frontier(rows) == ("a",)
+
+
+def test_a_network_that_learned_nothing_is_not_praised():
+    row = candidate("a", 100, 0.1, baseline=True, notes=(verdict.CHANCE + " here: look at the preprocessing.",))
+    assert "chance" in verdict.sentence([row], row, row)
