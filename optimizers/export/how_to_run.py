@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optimizers.models.graph import numpy_name
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -53,7 +55,9 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
         lines += [f"CLASSES = {list(names)!r}", ""]
     lines += ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', "", "", "def prepare(x):",
               *[f"    {line}" for line in steps(how, row_shape, row_dtype == "uint8")]]
-    lines += [f"    return np.ascontiguousarray(x, np.{'float16' if shipped.input.type == 'tensor(float16)' else 'float32'})", "", ""]
+    kind = numpy_name(shipped.input.type)
+    rounded = "np.rint(x)" if "int" in kind else "x"
+    lines += [f"    return np.ascontiguousarray({rounded}, np.{kind})", "", ""]
     rows = "(1, " + ", ".join(str(extent) for extent in row_shape) + ")"
     lines += ["def predict(x):",
               f'    return session.run(["{shipped.output}"], {{"{shipped.input.name}": prepare(x)}})[0].reshape(len(x), -1)', "", "",

@@ -12,6 +12,7 @@ import numpy as np
 import onnxruntime
 
 from optimizers.errors import OptimizerError
+from optimizers.models.graph import as_input
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
@@ -47,8 +48,7 @@ class Shipped:
 
     def feed(self, x_raw: np.ndarray) -> np.ndarray:
         """Rows as the session takes them: the network's preprocessing, the input's type."""
-        fed = self.network.feed(x_raw)
-        return fed.astype(np.float16) if self.input.type == "tensor(float16)" else fed
+        return as_input(self.network.feed(x_raw), self.input.type)
 
     def run(self, fed: np.ndarray, rows: int | None = None) -> np.ndarray:
         """One call for a batch that is already fed; a graph of fixed batch gets its last rows repeated, and they are dropped again."""

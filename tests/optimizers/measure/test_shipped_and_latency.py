@@ -44,3 +44,25 @@ def test_a_fixed_batch_is_fed_whole(trained, digits):
     fixed = Shipped(trained.with_(proto=proto))
     assert fixed.fixed_batch == 8
     np.testing.assert_allclose(fixed.predict(digits.test.x[:11]), Shipped(trained).predict(digits.test.x[:11]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_network_that_takes_bytes_is_fed_bytes(trained, digits):
+    import onnx
+    from onnx import helper
+
+    from optimizers.models import graph
+    from optimizers.models.preprocessing import Preprocessing
+
+    proto = onnx.ModelProto()
+    proto.CopyFrom(trained.proto)
+    entry = proto.graph.input[0]
+    for node in proto.graph.node:
+        node.input[:] = ["scaled" if name == entry.name else name for name in node.input]
+    entry.type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    proto.graph.initializer.append(helper.make_tensor("per-level", onnx.TensorProto.FLOAT, [], [1 / 255]))
+    proto.graph.node.insert(0, helper.make_node("Mul", ["as-float", "per-level"], ["scaled"]))
+    proto.graph.node.insert(0, helper.make_node("Cast", [entry.name], ["as-float"], to=onnx.TensorProto.FLOAT))
+    taking = trained.with_(proto=proto, preprocessing=Preprocessing(**trained.preprocessing.model_dump() | {"scale": "none"}))
+    x = digits.test.x[:9]
+    np.testing.assert_allclose(Shipped(taking).predict(x), Shipped(trained).predict(x), rtol=1e-3, atol=1e-3)
+    assert len(graph.run(proto, taking.feed(x))[0]) == 9
