@@ -7,6 +7,7 @@ import pytest
 from optimizers.cards import DatasetCard, Layer, ModelCard, Tensor
 from optimizers.device import catalogue
 from optimizers.goal import Budget, Goal, Limits
+from optimizers.search import planner
 from optimizers.search.dry_run import dry_run
 from optimizers.search.match import adapts
 
@@ -112,3 +113,12 @@ def test_rows_that_can_be_shaped():
     assert adapts((3, 32, 32), (1, 28, 28)) and adapts((28, 28, 3), (3, 10, 10)) and adapts((784,), (1, 28, 28))
     assert adapts((30,), (30,)) and adapts((None,), (30,))
     assert not adapts((30,), (31,)) and not adapts((4, 28, 28), (3, 28, 28))
+
+
+def test_few_rows_get_more_epochs_and_large_pictures_a_smaller_side_when_time_is_short():
+    few = DatasetCard(kind="images", title="Signs", rows=750, splits={"train": 510, "validation": 90, "test": 150}, row_shape=(3, 100, 100),
+                      classes=tuple("0123456789"), task="classification")
+    found = planner.plan(None, few, catalogue()["raspberry-pi-4"], Goal(max_drop=0.01), Budget(minutes=2))
+    step = found.planned[0].recipe.steps[0]
+    assert step.epochs >= 20 and step.batch == 16 and 0 < step.picture_side < 96
+    assert step.seconds(None, few) <= planner.SHARE_OF_BUDGET * 120
