@@ -14,6 +14,7 @@ from optimizers.cli import main
 from optimizers.data.examples import digits as write_digits
 from optimizers.desk import Found, agreement
 from optimizers.device import catalogue
+from optimizers.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,9 +59,28 @@ def test_an_unknown_device_names_the_known(tmp_path, capsys):
     assert "the limit is 1 KiB" in capsys.readouterr().err
 
 
+def docs_recipe() -> str:
+    return re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(), re.DOTALL).group(1)
+
+
+def test_a_recipe_is_followed_and_replays(tmp_path, trained, capsys):
+    """One step on a trained network; the recipe that lies beside the result then gives the same bytes."""
+    assert Recipe.parse(docs_recipe()).steps[-1].name == "quantize-static"
+    write_digits(tmp_path / "digits.npz")
+    (tmp_path / "net.onnx").write_bytes(trained.serialize())
+    (tmp_path / "recipe.yaml").write_text("steps: [{technique: quantize-static, params: {rows: 32}}]")
+    files = ["--model", str(tmp_path / "net.onnx"), "--data", str(tmp_path / "digits.npz"), "--json"]
+    assert main(["run", str(tmp_path / "recipe.yaml"), *files, "--out", str(tmp_path / "found")]) == 0
+    home = next((tmp_path / "found").glob("int8-*"))
+    capsys.readouterr()
+    assert main(["run", str(home / "recipe.yaml"), *files, "--out", str(tmp_path / "again")]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["agrees"]
+
+
+@pytest.mark.slow
 def test_the_recipe_of_the_docs_works_and_replays(tmp_path):
     """docs/recipes.md as it stands; then the recipe it left is followed again and agrees byte for byte."""
-    (tmp_path / "recipe.yaml").write_text(re.search(r"```yaml\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(), re.DOTALL).group(1))
+    (tmp_path / "recipe.yaml").write_text(docs_recipe())
     write_digits(tmp_path / "digits.npz")
     first = run("run", "recipe.yaml", "--dataset", "digits.npz", "--device", "this-server", "--out", "found", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
