@@ -31,6 +31,7 @@ class Context:
         self.device, self.metric = device, metric
         self._emit, self._stopping = emit, stopping
         self.candidate = self.step = ""
+        self.training_share = 0.9               # of the time left, what one training may take; less when other recipes wait
         self.base, self.span = 0.0, 1.0         # the slice of the whole that the present step fills
         self.started = clock()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
     from optimizers.task import Task
 
+SHARE_LEFT = 0.6        # of the time left that one training may take while other recipes wait: what it made must still be quantized
 LEAST_LEFT = 0.5        # share of the expected seconds that must be left for a recipe to begin
 
 
@@ -96,6 +97,8 @@ class Run:
     def follow_all(self) -> None:
         """The plan in order; then what was left out for time, as far as there is some after all."""
         start = time.monotonic()
+        if len(self.portfolio.planned) > 1:
+            self.ctx.training_share = SHARE_LEFT
         self.follow_rows(self.portfolio.planned)
         pace = (time.monotonic() - start) / max(1.0, sum(row.seconds for row in self.portfolio.planned))
         for row in self.portfolio.later:

@@ -81,6 +81,8 @@ class Run:
         self.key, self.print = names(network, settings, ctx, len(self.train))
         self.noun = "images" if data.kind == "images" or data.train.x.ndim == 4 else "rows"
         self.notes: list[str] = []
+        left = ctx.remaining()
+        self.until = None if left is None else time.monotonic() + ctx.training_share * left
         self.seen, self.taken, self.began, self.told, self.saved = 0, 0, time.monotonic(), 0.0, time.monotonic()
 
     def check(self, data: Dataset) -> None:
@@ -211,13 +213,14 @@ class Run:
         return now.epoch > 0 and self.ctx.remaining() == 0
 
     def fit_time(self, step: int) -> None:
-        """Plan as many steps as the deadline affords at the pace so far; the schedule then ends where the steps end."""
-        remaining, timed = self.ctx.remaining(), self.seen / self.settings.batch
-        if remaining is None or timed < 1:
+        """Plan as many steps as this training's share of the time affords at the pace so far; the schedule ends where the steps end."""
+        timed = self.seen / self.settings.batch
+        if self.until is None or timed < 1:
             return
+        remaining = max(0.0, self.until - time.monotonic())
         pace = (time.monotonic() - self.began) / timed
         validation = 0.4 * pace * len(self.validation) / self.settings.batch / self.steps
-        affordable = step + 1 + int(0.9 * remaining / (pace + validation))
+        affordable = step + 1 + int(remaining / (pace + validation))
         total = min(affordable, self.settings.epochs * self.steps)
         if abs(total - self.progress.total) > 0.03 * self.progress.total:
             self.progress.total = total
