@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from optimizers.candidate import Candidate, File
 from optimizers.device import Device, catalogue
 from optimizers.export import how_to_run
@@ -29,11 +31,20 @@ def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, da
     model = put(home, "model", "model.onnx", shipped.content)
     facts = provenance(task, shipped, model, candidate)
     notes = put(home, "recipe", "recipe.yaml", recipe.to_yaml(**facts).encode())
-    page = how_to_run.page(candidate, shipped, data.row_shape, str(data.train.x.dtype), data.classes, data.task)
+    page = how_to_run.page(candidate, shipped, data.row_shape, str(data.train.x.dtype), data.classes, data.task, features_of(data))
     readme = put(home, "readme", "README.md", page.encode())
     whole = candidate.model_copy(update={"files": (model, notes, readme)})
     report = put(home, "report", "report.json", json.dumps(facts | {"candidate": whole.model_dump(mode="json")}, indent=1).encode())
     return candidate.model_copy(update={"files": (model, notes, report, readme)})
+
+
+def features_of(data: Dataset) -> dict[str, float | None]:
+    """Of a table: each feature's median over train; None for one of a column's categories, which hold only 0 and 1."""
+    found: dict[str, float | None] = {}
+    for place, name in enumerate(data.features):
+        values = np.asarray(data.train.x[:, place])
+        found[name] = None if "=" in name and not np.any((values != 0) & (values != 1)) else round(float(np.median(values)), 6)
+    return found
 
 
 def provenance(task: Task, shipped: Shipped, model: File, candidate: Candidate) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from optimizers.data.table_read import MISSING
 from optimizers.models.graph import numpy_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from optimizers.candidate import Candidate
     from optimizers.measure.shipped import Shipped
@@ -26,16 +27,28 @@ PAGE = """# {title}
 """
 
 
-def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str) -> str:
-    """Markdown. row_shape, row_dtype: of one raw row, as the dataset held it."""
+def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str,
+         features: Mapping[str, float | None] | None = None) -> str:
+    """Markdown. row_shape, row_dtype: of one raw row, as the dataset held it.
+
+    features: of a table, in their order, each number's median of train (for gaps), and None for a feature of the form column=value.
+    """
     how = shipped.network.preprocessing
-    raw = len(row_shape) == 3
     return PAGE.format(
         title=f"How to run: {candidate.title}", measured=measured(candidate),
         packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
-        code=code(how, shipped, row_shape, row_dtype, names, task),
-        rows=("Rows are pictures of shape (n, channels, height, width), " + ("bytes from 0 to 255" if row_dtype == "uint8" else "floats")
-              if raw else f"Rows are {row_shape[0] if row_shape else 1} numbers each, float32") + ", as they were uploaded.")
+        code=code(how, shipped, row_shape, row_dtype, names, task, features or {}),
+        rows=told(row_shape, row_dtype, bool(features)))
+
+
+def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
+    """What a row is, in one sentence."""
+    if table:
+        return "A row of the table goes in as a dictionary of its cells by column; the target is not needed, and gaps are filled."
+    if len(row_shape) == 3:
+        kind = "bytes from 0 to 255" if row_dtype == "uint8" else "floats"
+        return f"Rows are pictures of shape (n, channels, height, width), {kind}, as they were uploaded."
+    return f"Rows are {row_shape[0] if row_shape else 1} numbers each, float32, as they were uploaded."
 
 
 def measured(candidate: Candidate) -> str:
@@ -49,10 +62,12 @@ def measured(candidate: Candidate) -> str:
     return f"Measured on the test split: {', '.join(parts)}; {size.value:.1f} KiB."
 
 
-def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str) -> str:
+def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str,
+         features: Mapping[str, float | None]) -> str:
     lines = ["import numpy as np", "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
     if task == "classification":
         lines += [f"CLASSES = {list(names)!r}", ""]
+    lines += of_table(features) if features else []
     lines += ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', "", "", "def prepare(x):",
               *[f"    {line}" for line in steps(how, row_shape, row_dtype == "uint8")]]
     kind = numpy_name(shipped.input.type)
@@ -61,11 +76,34 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
     rows = "(1, " + ", ".join(str(extent) for extent in row_shape) + ")"
     lines += ["def predict(x):",
               f'    return session.run(["{shipped.output}"], {{"{shipped.input.name}": prepare(x)}})[0].reshape(len(x), -1)', "", "",
+              f"row = row_of({cells_of(features)!r})        # put your own cells here" if features else
               f"row = np.zeros({rows}, np.{row_dtype if row_dtype == 'uint8' else 'float32'})        # put your own rows here"]
     answer = {"classification": "print(CLASSES[int(predict(row)[0].argmax())])", "regression": "print(float(predict(row)[0, 0]))"}[task]
     if task == "classification" and shipped_width(shipped) == 1:
         answer = "print(CLASSES[int(predict(row)[0, 0] > 0.5)])"
     return "\n".join([*lines, answer]) + "\n"
+
+
+def cells_of(features: Mapping[str, float | None]) -> dict[str, str]:
+    """A row's columns, all empty."""
+    return {name if typical is not None else name.partition("=")[0]: "" for name, typical in features.items()}
+
+
+def of_table(features: Mapping[str, float | None]) -> list[str]:
+    """Code that turns a row of the table into features, as reading the dataset did."""
+    return [f"FEATURES = {dict(features)!r}       # a number's column with what fills a gap, or column=value",
+            f"GAPS = {sorted(MISSING)!r}", "", "",
+            "def row_of(cells):",
+            "    found = []",
+            "    for name, typical in FEATURES.items():",
+            "        column, _, wanted = (name, '', '') if typical is not None else name.partition('=')",
+            "        cell = str(cells.get(column, '')).strip()",
+            "        gap = cell.lower() in GAPS",
+            "        if typical is not None:",
+            "            found.append(typical if gap else float(cell))",
+            "        else:",
+            "            found.append(float(('(missing)' if gap else cell)[:60] == wanted))",
+            "    return np.array([found], np.float32)", "", ""]
 
 
 def steps(how: Preprocessing, row_shape: tuple[int, ...], byte: bool) -> list[str]:

@@ -33,3 +33,23 @@ def test_spelled_out_steps_equal_the_preprocessing(rows, how):
         place["Image"] = Image
     exec("\n".join(lines), place)    # our own text, which is what is tested
     np.testing.assert_allclose(np.asarray(place["x"], np.float32), how(x), rtol=1e-5, atol=1e-6)
+
+
+def test_a_row_of_a_table_becomes_the_features_the_network_was_trained_on(tmp_path):
+    from optimizers.data.load import load_dataset
+    from optimizers.data.table_read import MISSING
+    from optimizers.desk import card_of
+    from optimizers.export.bundle import features_of
+
+    lines = [f"{i % 7 / 2},{'' if i % 9 == 0 else ('sea', 'land=flat')[i % 2]},{'yes' if i % 3 else 'no'}" for i in range(120)]
+    path = tmp_path / "houses.csv"
+    path.write_text("rooms,place,sold\n" + "\n".join(lines) + "\n")
+    card = card_of(path, {"target": "sold"})
+    data = load_dataset(path, card, {"target": "sold"}, tmp_path)
+    features = features_of(data)
+    place = {"np": np}
+    exec("\n".join(how_to_run.of_table(features)), place)    # our own text, which is what is tested
+    made = np.concatenate([place["row_of"](dict(zip(("rooms", "place"), line.split(","), strict=False))) for line in lines])
+    seen = np.concatenate([data.train.x, data.validation.x, data.test.x])
+    assert "" in MISSING
+    assert sorted(map(tuple, made)) == sorted(map(tuple, np.asarray(seen)))
