@@ -41,11 +41,12 @@ class Waterfall:
 def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_kib: float | None) -> Waterfall | None:
     """Size falls from left to right, quality on validation runs below it; the first column is the original."""
     start = value(baseline, "size_kib") if baseline else None
-    if not c.steps or not start:
+    steps = c.steps[1:] if c.steps and c.steps[0].technique == "baseline" else c.steps      # the original has a column of its own
+    if not steps or not start:
         return None
-    sizes = [start] + [step.size_kib for step in c.steps]
+    sizes = [start] + [step.size_kib for step in steps]
     top = max(sizes + ([limit_kib] if limit_kib and limit_kib < 2 * start else [])) * 1.15
-    scores = [baseline.validation] + [step.quality for step in c.steps]
+    scores = [baseline.validation] + [step.quality for step in steps]
     known = [s for s in scores if s is not None]
     low, high = (min(known), max(known)) if known else (0.0, 1.0)
     margin = max((high - low) * 0.25, 0.005)
@@ -64,7 +65,7 @@ def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_
         kind = "base" if n == 0 else "less" if size <= before else "more"
         label = words.sig(size) if n == 0 else signed_size(size - before)
         blocks.append(Block(
-            title="original" if n == 0 else c.steps[n - 1].title, took="" if n == 0 else words.duration(c.steps[n - 1].seconds),
+            title="original" if n == 0 else steps[n - 1].title, took="" if n == 0 else words.duration(steps[n - 1].seconds),
             label=label, kind=kind, x=(n + 0.2) / columns, width=0.6 / columns, middle=(n + 0.5) / columns,
             top=PLOT - height(max(size, before)), height=max(1.0, height(abs(size - before))),
             quality=quality.text(scores[n]), change=change_text(scores, n, quality), quality_y=score_y(scores[n])))
