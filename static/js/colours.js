@@ -29,5 +29,26 @@ export function chart(box, draw) {
   return made;
 }
 
+// The chart as a PNG of twice its size, on the card's own ground.
+export function savePng(box, name) {
+  const drawing = box.querySelector("svg").cloneNode(true);
+  drawing.setAttribute("xmlns", "http://www.w3.org/2000/svg");
+  const wide = box.clientWidth, high = box.clientHeight;
+  const picture = new Image(wide, high);
+  picture.addEventListener("load", () => {
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [wide * 2, high * 2];
+    const pen = canvas.getContext("2d");
+    pen.fillStyle = colour("paper");
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
+    const link = document.createElement("a");
+    link.href = canvas.toDataURL("image/png");
+    link.download = name;
+    link.click();
+  });
+  picture.src = `data:image/svg+xml;charset=utf-8,${encodeURIComponent(new XMLSerializer().serializeToString(drawing))}`;
+}
+
 export const narrow = "\u202f";
 export const minus = (text) => String(text).replace("-", "\u2212");

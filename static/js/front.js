@@ -1,14 +1,23 @@
 // The front: quality against one cost. Error bars, budget line, floor, the region that fits, the stair, the pick.
 
 import { chart, colour, font, minus, narrow } from "./colours.js";
+import { place, widthOf } from "./labels.js";
+
+const GRID = { left: 46, right: 16, top: 44, bottom: 44 };
 
 export function drawFront(box) {
   const data = JSON.parse(document.getElementById(box.dataset.front).textContent);
   box.data = data;
   box.axis = data.axes.some((axis) => axis.key === box.axis) ? box.axis : data.axis;
   if (!data.axis || !data.points.length) return;
-  const made = chart(box, (width) => option(box.data, box.axis, width, "live" in box.dataset));
+  const made = chart(box, (width) => option(box.data, box.axis, width, box.clientHeight, "live" in box.dataset));
   made.off("click");
+  made.off("brushSelected");
+  made.on("brushSelected", (event) => {
+    const hit = event.batch[0];
+    const keys = hit?.areas.length ? hit.selected.filter((one) => one.seriesName === "candidates").flatMap((one) => one.dataIndex.map((n) => placed(box.data, box.axis)[n].key)) : null;
+    box.dispatchEvent(new CustomEvent("brushed", { detail: keys, bubbles: true }));
+  });
   made.on("click", (event) => event.data?.key && box.dispatchEvent(new CustomEvent("pick", { detail: event.data.key, bubbles: true })));
   note(box, data);
 }
@@ -62,7 +71,23 @@ function look(point, picked, live) {
   return { symbol: "circle", size: 11, fill: colour("paper"), edge: colour(live && pinned ? "sky" : "line3"), text: colour("ink3"), pinned };
 }
 
-function option(data, key, width, live) {
+// Names for the points that matter, and for the others where there is room.
+function names(data, axis, points, edge, width, height) {
+  const wide = width - GRID.left - GRID.right, high = height - GRID.top - GRID.bottom;
+  const x = (value) => GRID.left + (Math.log(value / edge.left) / Math.log(edge.right / edge.left)) * wide;
+  const y = (value) => GRID.top + ((edge.high - value) / (edge.high - edge.low)) * high;
+  const weight = (point) => (point.pick ? 5 : 0) + (point.key === data.pick ? 4 : 0) + (point.baseline ? 3 : 0) + (axis.front.includes(point.key) ? 2 : 0) + (point.fits ? 1 : 0);
+  const measure = widthOf(font(), 12);
+  const dots = points.toSorted((a, b) => weight(b) - weight(a)).map((point) => ({ key: point.key, x: x(point.x[axis.key]), y: y(point.y), size: point.pick ? 18 : 13, text: point.title, must: point.pick }));
+  const shown = width < 480 ? dots.filter((dot) => dot.must) : dots;
+  const bars = points.filter((point) => point.low !== null).map((point) => ({ x: x(point.x[axis.key]) - 1, y: y(point.high), w: 2, h: y(point.low) - y(point.high) }));
+  const taken = data.floor === null ? [] : [{ x: GRID.left + wide - measure(`floor ${data.floor_text}`) - 8, y: y(data.floor), w: 200, h: 16 }];
+  if (data.floor !== null) bars.push({ x: GRID.left, y: y(data.floor) - 1, w: wide, h: 2 });
+  if (axis.limit) bars.push({ x: x(axis.limit) - 1, y: GRID.top, w: 2, h: high });
+  return place(shown, { x: GRID.left - 40, y: GRID.top, w: wide + 52, h: high }, taken, bars, measure);
+}
+
+function option(data, key, width, height, live) {
   const axis = data.axes.find((one) => one.key === key);
   const points = placed(data, key);
   const edge = bounds(data, axis, points);
@@ -70,8 +95,7 @@ function option(data, key, width, live) {
   const label = { color: colour("ink3"), fontFamily: font(), fontSize: 12 };
   const rule = { color: colour("bad"), type: [5, 4], width: 1.5 };
   const ruleLabel = { ...label, color: colour("bad"), fontWeight: 600 };
-  const few = points.length < 6;                    // with many points only those that fit are named; the others say it when touched
-  const shown = data.points.filter((p) => p.pick || p.baseline || p.key === data.pick || (axis.front.includes(p.key) && (few || p.fits))).map((p) => p.key);
+  const named = names(data, axis, points, edge, width, height);
   const lines = [];
   if (axis.limit) lines.push({ xAxis: axis.limit, name: "budget", label: { ...ruleLabel, formatter: `budget ${figure(axis.limit)}${narrow}${axis.unit}`, position: "end" }, lineStyle: rule });
   if (data.floor !== null) lines.push({ yAxis: data.floor, label: { ...ruleLabel, formatter: `floor ${data.floor_text}`, position: "insideEndBottom" }, lineStyle: rule });
@@ -81,7 +105,9 @@ function option(data, key, width, live) {
   return {
     animation: false,
     textStyle: { fontFamily: font() },
-    grid: { left: 46, right: 16, top: 44, bottom: 44 },
+    grid: GRID,
+    toolbox: { show: false },
+    brush: live ? undefined : { toolbox: [], z: 100, xAxisIndex: 0, yAxisIndex: 0, throttleType: "debounce", throttleDelay: 120, outOfBrush: { opacity: 0.35 }, brushStyle: { color: colour("sky", 0.12), borderColor: colour("sky"), borderWidth: 1 } },
     xAxis: {
       type: "log", min: edge.left, max: edge.right, name: `${axis.title} (log scale)`, nameLocation: "middle", nameGap: 28, nameTextStyle: label,
       axisLine: { lineStyle: { color: colour("line2") } }, axisTick: { show: false, customValues: ticks(edge.left, edge.right) }, splitLine: { show: false }, minorTick: { show: false },
@@ -100,7 +126,7 @@ function option(data, key, width, live) {
       { type: "line", data: stair(data, axis, points, edge.right), showSymbol: false, lineStyle: { color: colour("leaf"), width: 1.6 }, silent: true, z: 2,
         markLine: { silent: true, symbol: "none", data: lines }, markArea: { silent: true, data: area, itemStyle: { color: colour("leaf-soft", 0.7) } } },
       bars(points, axis, data),
-      { type: "scatter", z: 5, data: points.map((point) => dot(point, axis, data, label, shown, live, small, edge)), labelLayout: { hideOverlap: true } },
+      { type: "scatter", name: "candidates", z: 5, data: points.map((point) => dot(point, axis, data, label, named.get(point.key), live)) },
     ],
   };
 }
@@ -120,15 +146,13 @@ function bars(points, axis, data) {
   };
 }
 
-function dot(point, axis, data, label, shown, live, small, edge) {
+function dot(point, axis, data, label, spot, live) {
   const style = look(point, data.pick, live);
-  const named = point.pick || (!small && shown.includes(point.key));
-  const far = Math.log(point.x[axis.key] / edge.left) / Math.log(edge.right / edge.left);
   return {
     value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
     itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, opacity: 1, ...(style.pinned ? { borderWidth: 3 } : {}) },
-    label: { show: named, silent: true, opacity: 1, formatter: point.title, position: far < 0.5 ? [style.size + 3, -12] : far > 0.8 ? "bottom" : "top", distance: 8, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
-      textBorderColor: colour("paper"), textBorderWidth: 3, width: 190, overflow: "truncate" },
+    label: { show: Boolean(spot), silent: true, opacity: 1, formatter: point.title, position: spot?.position, offset: spot?.offset, distance: 5, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+      textBorderColor: colour("paper"), textBorderWidth: 3 },
     cursor: "pointer",
   };
 }
@@ -140,6 +164,13 @@ function tip(point, data, axis) {
     `${axis.label} ${figure(point.x[axis.key])}${narrow}${axis.unit}`];
   if (point.broke) lines.push(`breaks ${point.broke}`);
   return minus(lines.join("\n"));
+}
+
+// Dragging a rectangle over the points: on, the table shows only those inside; off, all again.
+export function brush(box, on) {
+  const made = window.echarts.getInstanceByDom(box);
+  if (!on) made.dispatchAction({ type: "brush", areas: [] });
+  made.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: on ? { brushType: "rect", brushMode: "single" } : { brushType: false } });
 }
 
 export function showAxis(box, key) {

@@ -3,7 +3,8 @@
 const typing = (target) => target.closest?.("input, textarea, select, [contenteditable]") !== null;
 
 function move(step) {
-  const rows = [...document.querySelectorAll("[data-list] a[href], a[data-row]")].filter((row) => row.offsetParent);
+  const rows = [...document.querySelectorAll("[data-list] a[href], a[data-row]")]
+    .filter((row) => row.offsetParent && row === (row.closest("tr, li")?.querySelector("a[href]") ?? row));      // one stop a row
   if (!rows.length) return false;
   const at = rows.indexOf(document.activeElement);
   rows[at < 0 ? (step > 0 ? 0 : rows.length - 1) : Math.min(rows.length - 1, Math.max(0, at + step))].focus();

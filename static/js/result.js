@@ -1,6 +1,7 @@
 // The result page: switch the axis, pin a candidate, filter and sort the table, follow the sections.
 
-import { pin, showAxis } from "./front.js";
+import { savePng } from "./colours.js";
+import { brush, pin, showAxis } from "./front.js";
 import { drawAll as drawLines } from "./lines.js";
 
 const box = document.getElementById("front");
@@ -27,17 +28,66 @@ function sort(button) {
   body.append(...rows.toSorted(order));
 }
 
-function show(which) {
-  for (const row of rows) row.hidden = which !== "all" && row.dataset[which] !== "1";
+let which = "all";
+let brushed = null;             // keys inside the rectangle that was drawn over the front, or null
+
+function filter() {
+  for (const row of rows) row.hidden = (which !== "all" && row.dataset[which] !== "1") || (brushed !== null && !brushed.includes(row.dataset.key));
+  const said = document.querySelector("[data-shown]");
+  if (said) said.textContent = brushed === null ? "" : `${rows.filter((row) => !row.hidden).length} of ${rows.length}, as selected in the front`;
 }
 
+function select(button) {
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", String(on));
+  box.parentElement.classList.toggle("is-brushing", on);
+  brush(box, on);
+  if (!on) { brushed = null; filter(); }
+}
+
+// Two to four ticked rows can be compared; the button says so.
+function ticked() {
+  const ticks = [...document.querySelectorAll(".compare-tick")];
+  const count = ticks.filter((tick) => tick.checked).length;
+  for (const tick of ticks) tick.disabled = count >= 4 && !tick.checked;
+  const button = document.getElementById("compare-button");
+  if (button) { button.disabled = count < 2; button.textContent = count < 2 ? "Compare" : `Compare ${count}`; }
+}
+
+// The button below the sensitivity grid names the layers that are ticked.
+function excluded() {
+  const button = document.querySelector("[data-exclude]");
+  if (!button) return;
+  const names = [...button.form.querySelectorAll("input[name=exclude]:checked")].map((box) => box.value);
+  button.textContent = names.length ? `Exclude ${names.length > 2 ? `${names.length} layers` : names.join(" and ")}, run again` : "Change and run";
+}
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches(".compare-tick")) ticked();
+  if (event.target.name === "exclude") excluded();
+});
+
+// Space on a row's link ticks the row.
+body?.addEventListener("keydown", (event) => {
+  if (event.key !== " " || event.target.matches("input, button")) return;
+  const tick = event.target.closest("tr")?.querySelector(".compare-tick");
+  if (!tick || tick.disabled) return;
+  event.preventDefault();
+  tick.click();
+});
+
 document.addEventListener("click", (event) => {
-  const hit = event.target.closest("[data-axis], [data-show], [data-sort]");
+  const hit = event.target.closest("[data-axis], [data-show], [data-sort], [data-brush], [data-png]");
   if (!hit) return;
   if (hit.dataset.axis) { press(hit.parentElement.children, hit); showAxis(box, hit.dataset.axis); }
-  if (hit.dataset.show) { press(hit.parentElement.children, hit); show(hit.dataset.show); }
+  if (hit.dataset.show) { press(hit.parentElement.children, hit); which = hit.dataset.show; filter(); }
   if (hit.dataset.sort) sort(hit);
+  if (hit.dataset.brush !== undefined) select(hit);
+  if (hit.dataset.png) savePng(document.getElementById(hit.dataset.png), `${hit.dataset.name}.png`);
 });
+
+box?.addEventListener("brushed", (event) => { brushed = event.detail; filter(); });
+ticked();
 
 box?.addEventListener("pick", (event) => document.querySelector(`#row-${CSS.escape(event.detail)} a[hx-get]`)?.click());
 

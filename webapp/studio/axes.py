@@ -70,8 +70,9 @@ def value(candidate: Candidate, key: str) -> float | None:
     return None if found is None else found.value / 1e6 if key == "macs" else found.value
 
 
-def usable(candidates: list[Candidate]) -> list[Axis]:
-    """The axes that at least two candidates can be placed on; latency here only where it is not the device's own."""
+def usable(candidates: list[Candidate], goal: Goal) -> list[Axis]:
+    """The axes that at least two candidates can be placed on; latency here only where it is not the device's own,
+    and of flash and file size one where they are the same (the one with a limit)."""
     def known(key: str) -> list[float]:
         return [v for c in candidates if (v := value(c, key)) is not None and v > 0]
 
@@ -79,6 +80,9 @@ def usable(candidates: list[Candidate]) -> list[Axis]:
     keys = {axis.key for axis in found}
     if {"latency_ms", "device_latency_ms"} <= keys and known("latency_ms") == known("device_latency_ms"):
         found = [axis for axis in found if axis.key != "latency_ms"]
+    if {"flash_kib", "size_kib"} <= keys and known("flash_kib") == known("size_kib"):
+        twice = "size_kib" if goal.limits.flash_kib is not None else "flash_kib"
+        found = [axis for axis in found if axis.key != twice]
     return found
 
 

@@ -26,7 +26,7 @@ def chart(candidates: list[Candidate], goal: Goal, recommended: str | None, pick
     """What static/js/front.js draws. Quality is in percent (R²: as it is), costs in the unit of their axis."""
     quality = Quality(goal.metric)
     baseline = next((c for c in candidates if c.baseline), None)
-    axes = usable(candidates)
+    axes = usable(candidates, goal)
     start = first_axis(goal, axes)
     floor = floor_of(goal, baseline)
     return {

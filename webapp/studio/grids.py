@@ -19,9 +19,25 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
+    """A row has its name and its cells. worst: the row that lost most and may be left out of the next run, if there is one."""
+
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     note: str = ""
+    worst: str = ""
+
+    @property
+    def tall(self) -> bool:
+        """Heads stand upright: many columns, and names too long for a cell."""
+        return len(self.columns) > 6 and max(map(len, self.columns)) > 4
+
+    @property
+    def wide(self) -> bool:
+        return len(self.columns) > 12
+
+    @property
+    def unchanged(self) -> bool:
+        return not any(cell.text.strip("·") for _, cells in self.rows for cell in cells)
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,14 @@ def sensitivity(c: Candidate) -> Grid | None:
                 kept = " kept" if s.kept_float else ""
                 cells.append(Cell(words.fixed(s.loss), tone(s.loss, most) + kept, s.why or f"{s.operator}, {treatment}"))
         rows.append((layer, tuple(cells)))
-    return Grid(treatments, tuple(rows), kept_note(c))
+    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c))
+
+
+def worst_layer(c: Candidate) -> str:
+    """The layer that lost most while it was changed, and is not kept whole yet."""
+    kept = {s.layer for s in c.sensitivity if s.kept_float}
+    lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0]
+    return max(lost, key=lambda s: s.loss).layer if lost else ""
 
 
 def kept_note(c: Candidate) -> str:

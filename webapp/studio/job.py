@@ -12,6 +12,7 @@ from jobs import submit
 from jobs.models import Job
 from optimizers.errors import OptimizerError
 from webapp.studio import curves, finding, front, howto, present, running, verdict, walk
+from webapp.studio.compare import comparison
 from webapp.studio.finding import Found, found, job_of
 from webapp.teams.gate import team_view
 from webapp.teams.models import Role, Team
@@ -27,7 +28,7 @@ def job(request: HttpRequest, team: Team, job: Any) -> HttpResponse:
         return render(request, "studio/live.html", live_page(found(row)))
     if row.state == Job.State.FAILED:
         return render(request, "studio/failed.html", failed_page(found(row)))
-    return render(request, "studio/result.html", result_page(found(row), request.GET.get("pick")))
+    return render(request, "studio/result.html", result_page(found(row), request.GET.get("pick"), request.GET.getlist("compare")))
 
 
 @require_safe
@@ -79,7 +80,7 @@ def live_page(at: Found) -> dict[str, Any]:
     }
 
 
-def result_page(at: Found, pick: str | None) -> dict[str, Any]:
+def result_page(at: Found, pick: str | None, compare: list[str]) -> dict[str, Any]:
     shown = present.result(at.candidates, at.goal, at.device, at.job.result, pick)
     chosen, picked = shown.chosen, shown.picked
     attempt, _ = finding.attempt_of(at.job)
@@ -89,6 +90,7 @@ def result_page(at: Found, pick: str | None) -> dict[str, Any]:
         "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": picked_files,
         "job_files": at.files.get("", []), "models": at.files,
         "curves": curves.charts(finding.curve_points(at.job), picked.key) if picked else [],
+        "compared": comparison(at.candidates, compare),
         "log": finding.log(at.job, 12) if not at.candidates else [],
         "howto": howto.howto(at.job, picked, picked_files, finding.readme(picked_files)) if picked else [],
     }

@@ -19,6 +19,7 @@ def prefilled(team: Team, asked: QueryDict, devices: dict[str, Device]) -> Query
     values: dict[str, Any] = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan"}
     if earlier := job_of(team, asked.get("from", "")):
         values |= from_job(earlier)
+        values |= without(earlier, asked.get("candidate", ""), asked.getlist("exclude"))
     values |= {field: asked[field] for field in ("model", "dataset", "device") if asked.get(field)}
     if not values.get("dataset"):
         values["dataset"] = newest(team, Asset.Kind.DATASET) if not asked.get("model") else match_for(team, str(asked["model"]))
@@ -54,6 +55,21 @@ def job_of(team: Team, job_id: str) -> Job | None:
         return gate.jobs(team).filter(id=UUID(job_id)).first()
     except ValueError:
         return None
+
+
+KEEPS = {"quantize-static": "keep_float", "prune-channels": "keep"}      # technique -> its list of layers left alone
+
+
+def without(job: Job, key: str, layers: list[str]) -> dict[str, Any]:
+    """A candidate's own recipe, with these layers left alone by what was tried on them; nothing without a candidate."""
+    found = job.candidates.filter(key=key).values_list("data", flat=True).first()
+    if not found or not (steps := (found.get("recipe") or {}).get("steps")):
+        return {}
+    for step in steps:
+        if layers and (keep := KEEPS.get(step["technique"])):
+            params = step["params"] = dict(step.get("params") or {})
+            params[keep] = list(dict.fromkeys([*(params.get(keep) or ()), *layers]))[:200]
+    return {"how": "choose"} | as_data(found["recipe"])
 
 
 def from_job(job: Job) -> dict:

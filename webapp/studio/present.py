@@ -6,8 +6,10 @@ from typing import Any
 
 from optimizers.candidate import Candidate
 from optimizers.device import Device
+from optimizers.errors import OptimizerError
 from optimizers.goal import Goal
 from optimizers.measurement import Measurement
+from optimizers.recipe import Recipe
 from webapp.studio import front, grids, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
@@ -82,6 +84,7 @@ class Why:
     sensitivity: grids.Grid | None
     classes: grids.ClassChart | None
     confusion: grids.Grid | None
+    steps: tuple[tuple[str, str], ...]      # of the recipe: its label, and all its parameters
 
 
 def parse(dumps: Iterable[dict[str, Any]]) -> list[Candidate]:
@@ -98,7 +101,7 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     changed = [c for c in candidates if not c.baseline]
     chosen = best or verdict.closest(changed) or verdict.closest(candidates) or next(iter(changed), None) or baseline
     picked = by_key.get(pick or "") or chosen
-    axes = usable(candidates)
+    axes = usable(candidates, goal)
     shown = first_axis(goal, axes)
     keys = front.front_keys(candidates, goal.metric, shown.key) if shown else []
     floor = verdict.drop_floor(goal, baseline)
@@ -122,10 +125,10 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
     """The sections below the front, for the candidate that is picked."""
     c = result.picked
     if c is None:
-        return Why((), None, None, None, None)
+        return Why((), None, None, None, None, ())
     limit = getattr(result.goal.limits, chart_limit)
     return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, limit), grids.sensitivity(c), grids.class_chart(c),
-               grids.confusion_change(c, result.baseline))
+               grids.confusion_change(c, result.baseline), recipe_words(c))
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
@@ -161,15 +164,29 @@ def cost(c: Candidate, axis: Axis) -> CostCell:
     return CostCell(value(c, axis.key), m.origin if m else "", m.how if m else "")
 
 
+def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
+    """Each step as the title says it, with every parameter; steps that this version does not know keep their names."""
+    steps = c.recipe.get("steps", [])
+    try:
+        labels = [step.label() for step in Recipe.load(c.recipe).steps]
+    except OptimizerError:
+        labels = [str(step.get("technique", "")) for step in steps]
+    return tuple((label, ", ".join(f"{name} {value}" for name, value in (step.get("params") or {}).items()))
+                 for label, step in zip(labels, steps, strict=False))
+
+
 LABELS = {
     "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "macs": "MACs",
-    "device_latency_ms": "Latency, device", "latency_ms": "Latency, here", "latency_b64_ms": "64 rows, here", "speedup": "Speed-up, here",
-    "energy_mj": "Energy",
+    "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
+    "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
 }
 
 
 def facts(c: Candidate) -> list[Fact]:
-    """Known measurements in their order, then whatever else stands beside them."""
-    known = [Fact(label, c.measurements[key]) for key, label in LABELS.items() if key in c.measurements]
+    """Known measurements in their order, then whatever else stands beside them; a figure that repeats another is left out."""
+    twice = {"flash_kib": "size_kib", "device_latency_ms": "latency_ms"}
+    same = {key for key, other in twice.items() if key in c.measurements and c.measurements[key].value == getattr(
+        c.measurements.get(other), "value", None)}
+    known = [Fact(label, c.measurements[key]) for key, label in LABELS.items() if key in c.measurements and key not in same]
     other = [Fact(key.replace("_", " ").capitalize(), m) for key, m in c.measurements.items() if key not in LABELS]
     return known + other

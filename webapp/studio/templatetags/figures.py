@@ -96,8 +96,9 @@ def measure(m: Measurement | dict[str, Any] | None) -> SafeString | str:
     if low is None or high is None or unit in ("M", "k", "G"):
         return with_unit(text, unit)
     half = (high - low) / 2 * (100 if m["unit"] == "fraction" else 1) / (1024 if unit == "MiB" else 1)
-    places = min(3, len(text.partition(".")[2]))
-    return format_html('{}<span class="unit"> ± {}{}{}</span>', text, words.fixed(half, places), words.THIN, unit)
+    places = min(4, len(text.partition(".")[2]))
+    about = words.fixed(half, places) if round(half, places) or not half else words.sig(half, 1)
+    return format_html('{}<span class="unit"> ± {}{}{}</span>', text, about, words.THIN, unit)
 
 
 @register.filter
