@@ -54,6 +54,8 @@ def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard
 
     Raises OptimizerError when names alone are too long.
     """
+    if "\\u0000" in card.model_dump_json():        # no database keeps it, and the parent believes no line that holds it
+        raise OptimizerError("A name inside the file holds a NUL character.", name, "Rename that input, node, class or column.", "bad-name")
     if len(card.problems) > MOST_PROBLEMS:
         order = sorted(card.problems, key=lambda problem: problem.severity == "info")
         more = Problem(severity="info", wrong=f"{len(order) - MOST_PROBLEMS:,} more notes are not listed.", code="notes-cut")

@@ -8,10 +8,10 @@ from webapp.teams.models import Team
 
 def find(team: Team, name: str) -> Device:
     """Raises OptimizerError when the team has no such device and the catalogue neither."""
-    own = devices(team).filter(name=name).first() if len(name) <= 60 and "\0" not in name else None
+    own = devices(team).filter(name=name).first() if len(name) <= 60 and name.isprintable() else None
     found = own.device() if own else catalogue().get(name)
     if found is None:
-        raise OptimizerError(f"There is no device '{name[:60]}'.", "device", "GET /devices lists what there is.", "unknown-device")
+        raise OptimizerError(f"There is no device {name[:60]!r}.", "device", "GET /devices lists what there is.", "unknown-device")
     return found
 
 

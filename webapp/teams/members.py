@@ -1,6 +1,7 @@
 """The verbs about people: make a team, invite, join, change a role, leave. Pages and scripts call these alike."""
 
 import secrets
+import unicodedata
 from datetime import timedelta
 
 from django.db import transaction
@@ -97,11 +98,20 @@ def remove(team: Team, user_id: int) -> None:
 
 
 def rename(team: Team, name: str) -> None:
-    name = " ".join(name.split())
+    name = one_line(name)
     if not 1 <= len(name) <= 80:
         raise OptimizerError(f"A team's name has 1 to 80 characters, this one has {len(name)}.", "name", "Choose a shorter one.", "name")
     team.name = name
     team.save(update_fields=["name"])
+
+
+def one_line(name: str) -> str:
+    """The name in one line, without what nobody sees: NUL, which Postgres refuses, other controls, marks that turn the direction.
+
+    >>> one_line("a\\0b  c\\u202e")
+    'ab c'
+    """
+    return "".join(letter for letter in " ".join(name.split()) if unicodedata.category(letter) not in ("Cc", "Cf", "Cs"))
 
 
 def known_role(role: str) -> None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from optimizers.errors import OptimizerError
+from webapp.teams.members import one_line
 from webapp.teams.models import Membership, Role, Scope, Team, Token, User, digest
 
 NEEDS = {Scope.READ: Role.VIEWER, Scope.RUN: Role.EDITOR, Scope.ADMIN: Role.OWNER}     # the role behind each scope
@@ -15,7 +16,7 @@ LONGEST = 365
 
 def issue(team: Team, user: User, name: str, scope: str = Scope.RUN, days: int = 90) -> tuple[Token, str]:
     """A new token and its secret, shown once. Nobody may issue more than their own role allows."""
-    name = " ".join(str(name).split())
+    name = one_line(str(name))
     if not 1 <= len(name) <= 80:
         raise OptimizerError(f"A token's name has 1 to 80 characters, this one has {len(name)}.", "name",
                              "Name it after what will use it.", "name")

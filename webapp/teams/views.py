@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from optimizers.errors import OptimizerError
@@ -27,6 +28,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return redirect("dashboard", team=team.slug)
 
 
+@never_cache
 @require_GET
 @team_view(Role.VIEWER)
 def team_page(request: HttpRequest, team: Team) -> HttpResponse:
@@ -123,7 +125,7 @@ def revoke_token(request: HttpRequest, team: Team, token: object) -> str:
 @signed_in
 def new_team(request: HttpRequest) -> HttpResponse:
     """Field: name."""
-    name = " ".join(request.POST.get("name", "").split())
+    name = members.one_line(request.POST.get("name", ""))
     if not 1 <= len(name) <= 80:
         messages.error(request, "A team's name has 1 to 80 characters.")
         return redirect("home")

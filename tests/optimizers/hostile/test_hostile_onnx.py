@@ -178,6 +178,16 @@ def test_nan_weights_name_the_initializer_and_infinite_ones_warn(tmp_path: Path)
     assert "infinite-weights" in {problem.code for problem in card.problems}
 
 
+def test_a_name_that_no_database_keeps(tmp_path: Path) -> None:
+    model = onnx_model()
+    model.graph.input[0].name = model.graph.node[0].input[0] = "x\0y"
+    (tmp_path / "nul.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(OptimizerError) as caught:
+        look(tmp_path / "nul.onnx", "model")
+    assert caught.value.refusal.code == "bad-name"
+    assert "\0" not in str(caught.value)
+
+
 def test_four_terabytes_asked_for_while_running(tmp_path: Path) -> None:
     shape = numpy_helper.from_array(np.array([1 << 20, 1 << 20], np.int64), "s")
     nodes = [helper.make_node("ConstantOfShape", ["s"], ["big"]), helper.make_node("ReduceSum", ["big"], ["z"], keepdims=0),
