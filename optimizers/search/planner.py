@@ -41,7 +41,7 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[tuple[Step, ...], ...] = ((prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8))
 TRAINING = ("train", "fine-tune")
-SHARE_OF_BUDGET = 0.4       # that one training step may fill
+SHARE_OF_BUDGET = 0.5       # that one training step may fill
 UPDATES = 2000              # moves of the weights a training should have; few rows need more epochs for them, and smaller batches
 MOST_EPOCHS = 60
 SIDES = (64, 48, 32)        # of pictures, tried in turn where training on larger ones would stay short of SOME_EPOCHS
@@ -123,6 +123,8 @@ def paced(step: Any, model: ModelCard | None, dataset: DatasetCard | None, budge
                 break
             if min(dataset.row_shape[1:]) >= 1.25 * side:
                 step = with_(step, picture_side=side)
+    if budget.minutes and 2 * step.seconds(model, dataset) <= room / 2 and step.epochs < MOST_EPOCHS:
+        return with_(step, epochs=min(MOST_EPOCHS, 2 * step.epochs))        # time in plenty
     needed = step.seconds(model, dataset)
     return step if needed <= room else with_(step, epochs=max(1, int(step.epochs * room / needed)))
 
@@ -161,10 +163,18 @@ def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None,
 
 
 def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> list[Planned]:
-    """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains."""
+    """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains.
+
+    Training a given network without making it smaller comes last: it cannot be smaller than what took seconds.
+    """
     rows = [forecast(recipe, model, dataset, device, goal) for recipe in recipes]
     order = {"likely": 0, "maybe": 1, "unlikely": 2}
-    return rows[:1] + sorted(rows[1:], key=lambda row: (model is not None and trains(row.recipe), order[row.chance]))
+
+    def place(row: Planned) -> tuple[bool, int]:
+        training = model is not None and trains(row.recipe)
+        return training, order[row.chance] if not training or prunes(row.recipe) else len(order)
+
+    return rows[:1] + sorted(rows[1:], key=place)
 
 
 def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> Planned:
@@ -222,6 +232,10 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
 
 def trains(recipe: Recipe) -> bool:
     return any(step.name in TRAINING for step in recipe.steps)
+
+
+def prunes(recipe: Recipe) -> bool:
+    return any(step.family == "pruning" for step in recipe.steps)
 
 
 def over(row: Planned, wrong: str, mend: str, code: str) -> LeftOut:

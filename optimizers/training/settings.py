@@ -41,11 +41,11 @@ class Fitting(Technique):
     flip: bool = param(False, "Half of the pictures are mirrored left to right while training")
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
-        """Forward and backward cost three times the forward's MACs, at about 16 billion a second (measured on one core: 15 to 26), and
+        """Forward and backward cost three times the forward's MACs, at about 20 billion a second (measured on one core: 14 to 29), and
         20 us a row besides."""
         rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
         macs = (model.macs if model else None) or 5_000_000
-        return 2 + self.epochs * rows * (3 * macs / 16e9 + 2e-5)
+        return 2 + self.epochs * rows * (3 * macs / 20e9 + 2e-5)
 
 
 def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | None:

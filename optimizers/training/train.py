@@ -54,7 +54,7 @@ class Training(Fitting):
         name = suited(shape)[0] if self.architecture in ("auto", "model") else self.architecture
         rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
         pixels = (self.picture_side**2 or min(shape[1] * shape[2], 96 * 96)) / 784 if len(shape) == 3 else 1.0
-        return 2 + self.epochs * rows * (3 * MACS[name] * pixels / 16e9 + 2e-5)
+        return 2 + self.epochs * rows * (3 * MACS[name] * pixels / 20e9 + 2e-5)
 
     def apply(self, model: Network | None, data: Dataset, ctx: Context) -> Network:
         from optimizers.training.fresh import fresh_network
