@@ -151,7 +151,7 @@ function dot(point, axis, data, label, spot, live) {
   return {
     value: [point.x[axis.key], point.y], key: point.key, point, symbol: style.symbol, symbolSize: style.pinned && !point.pick ? style.size + 4 : style.size,
     itemStyle: { color: style.fill, borderColor: style.edge, borderWidth: 1.6, opacity: 1, ...(style.pinned ? { borderWidth: 3 } : {}) },
-    label: { show: Boolean(spot), silent: true, opacity: 1, formatter: point.title, position: spot?.position, offset: spot?.offset, distance: 5, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
+    label: { show: Boolean(spot), silent: true, opacity: 1, formatter: point.title, position: spot?.position, offset: spot?.offset, width: spot?.width, overflow: "truncate", distance: 5, ...label, color: style.text, fontWeight: style.bold ? 600 : 450,
       textBorderColor: colour("paper"), textBorderWidth: 3 },
     cursor: "pointer",
   };

@@ -16,8 +16,14 @@ function places(at, width) {                 // in order of liking, relative to 
   ];
 }
 
+function beside(at, area) {                  // the side with more room; the name is cut there
+  const gap = at.size / 2 + 5;
+  const left = at.x - area.x - gap, right = area.x + area.w - at.x - gap;
+  return { ...places(at, left)[right < left ? 1 : 0], w: Math.max(left, right) };
+}
+
 // points: [{key, x, y, size, text, must}] in pixels, the most important first.  area: {x, y, w, h}.  taken: boxes to keep clear.
-// bars: boxes that are better not crossed.  Returns Map key -> {position, offset, text}.
+// bars: boxes that are better not crossed.  Returns Map key -> {position, offset, width}.
 export function place(points, area, taken, bars, measure) {
   const boxes = [...taken, ...points.map((at) => ({ x: at.x - at.size / 2, y: at.y - at.size / 2, w: at.size, h: at.size }))];
   const found = new Map();
@@ -28,9 +34,9 @@ export function place(points, area, taken, bars, measure) {
     const cost = (spot) => bars.filter((bar) => meets(bar, spot)).length;
     const best = free.reduce((one, other) => (one && cost(one) <= cost(other) ? one : other), null);
     if (!best && !at.must) continue;
-    const spot = best ?? { ...places(at, width)[at.x + width > area.x + area.w ? 1 : 0], w: width, h: LINE };
+    const spot = best ?? { ...beside(at, area), h: LINE };
     boxes.push(spot);
-    found.set(at.key, { position: spot.position, offset: spot.offset });
+    found.set(at.key, { position: spot.position, offset: spot.offset, width: Math.min(spot.w, width) + 1 });
   }
   return found;
 }

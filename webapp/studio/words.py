@@ -145,6 +145,8 @@ def in_unit(value: float | None, unit: str) -> tuple[str, str]:
         return pct(value if unit == "fraction" else (value or 0) / 100), "%"
     if unit == "KiB":
         return kib(value)
+    if unit == "times":
+        return sig(value), "×"
     if unit.lower() in ("macs", "instructions", "parameters", "count", ""):
         text, letter = si(value)
         return text, f"{letter} {unit}".strip()

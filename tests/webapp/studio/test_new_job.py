@@ -103,7 +103,7 @@ def test_a_pasted_recipe_is_checked(garden):
     page = post(garden, "plan", how="paste", recipe="steps:\n- technique: quantise-static\n").content.decode()
     assert "Did you mean" in page
     page = post(garden, "new", do="start", how="paste", recipe="steps: [").content.decode()
-    assert "not valid YAML" in page
+    assert "The recipe cannot be read" in page
 
 
 def test_run_again_brings_the_form_back(garden):
