@@ -1,13 +1,29 @@
-"""`python -m benchmarks [name ...]`: every benchmark of this folder, or those named, one after the other."""
+"""`python -m benchmarks`: the quick ones, a few minutes in all.  `--long`: the long ones too.  `python -m benchmarks NAME ...`: those named.
+
+Each prints its figures with the goal beside them; what lacks its data says that it was skipped.
+"""
 
 import subprocess
 import sys
-from pathlib import Path
+import time
 
-names = sys.argv[1:] or sorted(path.stem for path in Path(__file__).parent.glob("*.py") if path.stem not in {"__main__", "resnet8"})
-failed = []
-for name in names:
-    print(f"== {name}", flush=True)
-    if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode:
-        failed.append(name)
-sys.exit(f"did not reach its goal: {', '.join(failed)}" if failed else 0)
+QUICK = ("store", "first_word", "house")
+LONG = ("fashion",)
+
+
+def main(words: list[str]) -> str | None:
+    names = [word for word in words if word != "--long"] or [*QUICK, *(LONG if "--long" in words else ())]
+    if unknown := [name for name in names if name not in QUICK + LONG]:
+        return f"no such benchmark: {', '.join(unknown)}; there are {', '.join(QUICK + LONG)}"
+    failed = []
+    for name in names:
+        begin = time.perf_counter()
+        print(f"== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode:
+            failed.append(name)
+        print(f"   {time.perf_counter() - begin:.0f} s\n", flush=True)
+    return f"failed, or short of its goal: {', '.join(failed)}" if failed else None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """From submitting to the child's first word, and to a ready dataset, through the real queue, worker and cage.
 
-    python benchmarks/first_word.py [--rounds 5]
+    python -m benchmarks.first_word [--rounds 5]
 
 Starts its own embedded servers and one worker in a temporary folder; inspects a small CSV each time, one after another. The first round
 is told apart: the worker has just arrived and the craft's byte code may not be cached.
@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
 
 
 def wait_for(truth, seconds: float = 60) -> float:

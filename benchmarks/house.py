@@ -2,11 +2,13 @@
 
     python -m benchmarks.house [--mb 256] [--jobs 10000] [--port 8199]
 
-Runs `manage.py up` in a temporary folder. Throughput is compared with a raw psycopg copy in the same run (benchmarks/store.py tells more).
+Runs `manage.py up` in a temporary folder. Upload and download are also told as shares of a raw psycopg copy in the same run
+(benchmarks/store.py tells more).
 """
 
 import argparse
 import hashlib
+import json
 import os
 import re
 import statistics
@@ -17,10 +19,12 @@ import time
 from pathlib import Path
 
 import httpx
+import numpy as np
 
 from demo.house import ROOT, House
 from espalier import Client
 
+MB = 1024**2
 HEAVY = ("libtorch", "onnxruntime", "_sklearn", "sklearn/")
 SEED = """
 from jobs.models import Job
@@ -29,6 +33,16 @@ team = Team.objects.get(slug="demo")
 states = ["succeeded"] * 8 + ["failed", "cancelled"]
 Job.objects.bulk_create([Job(team=team, number=100 + n, kind="fit", title=f"Job {n}", state=states[n % 10], progress=1.0,
                              device={"name": "this-server", "title": "This server"}) for n in range(COUNT)], batch_size=1000)
+"""
+
+RAW = """
+import json
+from benchmarks.store import raw_read, raw_write
+from jobs.models import Asset
+from webapp.library.downloads import asset_link
+asset = Asset.objects.get(id="ASSET")
+raw_write(8), raw_read(8)
+print(json.dumps({"in": raw_write(MB), "out": raw_read(MB), "link": asset_link(asset, asset.team.memberships.first().user)}))
 """
 
 
@@ -54,10 +68,9 @@ def main() -> int:
 def measure(house: House, given: argparse.Namespace, folder: Path) -> None:
     told = house.team()
     client = Client(house.url, told["token"])
-    seed = SEED.replace("COUNT", str(given.jobs))
-    subprocess.run([sys.executable, "manage.py", "shell", "-c", seed], cwd=ROOT, check=True, capture_output=True)
+    shell(SEED.replace("COUNT", str(given.jobs)))
     first_event(client, folder)
-    copies(client, given.mb, folder)
+    copies(client, house.url, given.mb, folder)
     pages(house.url, told, given.jobs)
     web(folder)
 
@@ -80,18 +93,35 @@ def first_event(client: Client, folder: Path) -> None:
     print(f"submit to first event: median {statistics.median(waits):.2f} s of {len(waits)} (goal: under 2)")
 
 
-def copies(client: Client, mb: int, folder: Path) -> None:
-    """A file of random bytes up and down by the SDK. It is no model, so inspection will reject it; its bytes are kept all the same."""
+def copies(client: Client, url: str, mb: int, folder: Path) -> None:
+    """A data set of random pictures up by the SDK and down by a signed link, as shares of a raw psycopg copy in the same run."""
     path = folder / "noise.npz"
-    with path.open("wb") as file:
-        for _ in range(mb):
-            file.write(os.urandom(1024 * 1024))
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows = mb * MB // (3 * 64 * 64)
+    np.savez(path, x=np.frombuffer(os.urandom(rows * 3 * 64 * 64), np.uint8).reshape(rows, 3, 64, 64), y=np.arange(rows) % 10)
+    size, digest = path.stat().st_size / MB, hashlib.sha256(path.read_bytes()).hexdigest()
     begin = time.perf_counter()
     asset = client.upload_dataset(path, wait=False)
-    up = mb / (time.perf_counter() - begin)
+    up = size / (time.perf_counter() - begin)
     assert asset.data["sha256"] == digest
-    print(f"upload: {up:.0f} MB/s of {mb} MB, two passes of sha256 included (goal: 60)")
+    asset.wait()
+    raw = json.loads(shell(RAW.replace("MB", str(mb)).replace("ASSET", asset.id)))
+    begin, found = time.perf_counter(), hashlib.sha256()
+    with httpx.stream("GET", url.rstrip("/") + raw["link"], timeout=60) as reply:
+        reply.raise_for_status()
+        for piece in reply.iter_raw(MB):
+            found.update(piece)
+    down = size / (time.perf_counter() - begin)
+    assert found.hexdigest() == digest
+    print(f"upload: {up:.0f} MB/s of {size:.0f} MB, two passes of sha256 included (goal: 60); "
+          f"{up / raw['in']:.2f} of a raw copy's {raw['in']:.0f} MB/s")
+    print(f"download: {down:.0f} MB/s, one pass of sha256 included; {down / raw['out']:.2f} of a raw copy's {raw['out']:.0f} MB/s")
+
+
+def shell(code: str) -> str:
+    """The last line that code printed in `manage.py shell`, beside the running house."""
+    done = subprocess.run([sys.executable, "manage.py", "shell", "-v", "0", "-c", code], cwd=ROOT, check=True,
+                          capture_output=True, text=True)
+    return done.stdout.strip().rpartition("\n")[2]
 
 
 def pages(url: str, told: dict[str, str], jobs: int) -> None:

@@ -1,6 +1,6 @@
 """Upload and download through jobs.store against a raw psycopg copy of the same bytes, in one run.
 
-    python benchmarks/store.py [--mb 256] [--rounds 3]
+    python -m benchmarks.store [--mb 256] [--rounds 3]
 
 Starts its own embedded Postgres in a temporary folder unless DATABASE_URL is set. The raw copy writes the same 1 MB rows into a table of
 its own with one prepared statement, and reads them back; it hashes nothing, looks nothing up and keeps no index of places. Rounds are
@@ -17,7 +17,6 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 MB = 1024**2
 
 
