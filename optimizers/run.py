@@ -40,7 +40,7 @@ class Run:
     def __init__(self, task: Task, folder: Path, ctx: Context) -> None:
         self.task, self.folder, self.ctx = task, folder, ctx
         ctx.device, ctx.metric = task.device, task.goal.metric
-        self.networks: dict[str, tuple[Network, tuple[Outcome, ...]]] = {}      # recipe prefix -> what came of it
+        self.networks: dict[str, tuple[Network, tuple[Outcome, ...], Recipe]] = {}      # recipe prefix -> what came of it
         self.kept: list[Candidate] = []
         self.likely: set[str] = set()
         self.failed: list[OptimizerError] = []
@@ -132,9 +132,9 @@ class Run:
         try:
             with self.board.step(key, recipe.title()):
                 start = time.monotonic()
-                network, steps = self.apply(recipe)
+                network, steps, done = self.apply(recipe)
                 self.ctx.report(0.92, "measuring the file that ships")
-                self.keep(recipe, network, steps, time.monotonic() - start)
+                self.keep(recipe, network, steps, time.monotonic() - start, done)
         except OptimizerError as error:
             self.failed.append(error)
             self.ctx.log(f"{recipe.title()}: {error}", "run", "error")
@@ -147,23 +147,28 @@ class Run:
                                               "technique-failed"))
             self.ctx.log(f"{recipe.title()} broke down: {type(error).__name__}: {str(error)[:300]}", "run", "error")
 
-    def apply(self, recipe: Recipe) -> tuple[Network, tuple[Outcome, ...]]:
-        """The network after all steps, each prefix of the recipe worked out once in a run."""
-        network, steps, prefix = self.model, (), str(recipe.seed)
+    def apply(self, recipe: Recipe) -> tuple[Network, tuple[Outcome, ...], Recipe]:
+        """The network after all steps, each prefix of the recipe worked out once in a run; and the recipe as it was really followed:
+        a training that ran out of time is written with the epochs it had.
+        """
+        network, steps, prefix, done = self.model, (), str(recipe.seed), Recipe((), recipe.seed)
         base, span = self.ctx.base, self.ctx.span
         for number, technique in enumerate(recipe.steps):
             prefix += json.dumps(technique.dump(), sort_keys=True)
             if prefix in self.networks:
-                network, steps = self.networks[prefix]
+                network, steps, done = self.networks[prefix]
                 continue
             self.ctx.base, self.ctx.span = base + 0.9 * span * number / len(recipe.steps), 0.9 * span / len(recipe.steps)
             self.ctx.report(0.0, technique.label())
-            start = time.monotonic()
+            start, self.ctx.epochs = time.monotonic(), None
             network = technique.apply(network, self.data, self.ctx)
+            if self.ctx.epochs is not None:
+                technique = type(technique)(**{**technique.model_dump(), "epochs": self.ctx.epochs})
+            done = Recipe((*done.steps, technique), recipe.seed)
             steps = (*steps, self.outcome(technique, network, time.monotonic() - start))
-            self.networks[prefix] = network, steps
+            self.networks[prefix] = network, steps, done
         self.ctx.base, self.ctx.span = base, span
-        return network, steps
+        return network, steps, done
 
     def outcome(self, technique: Any, network: Network, seconds: float) -> Outcome:
         """What one step cost and bought: size and validation quality of the file as it would ship now."""
@@ -173,13 +178,16 @@ class Run:
                      technique.name)
         return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality)
 
-    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], seconds: float) -> None:
+    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], seconds: float,
+             done: Recipe | None = None) -> None:
         """Measure, write, emit: from here on nothing can take this candidate away."""
         from optimizers.export import bundle
 
         file, first = shipped(network), self.yardstick.baseline is None
         figures = self.yardstick.measure(file)
-        candidate = bundle.write(self.candidate(recipe, network, figures, steps, first), file, recipe, self.task, self.data, self.folder)
+        done = done or recipe
+        whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump()})
+        candidate = bundle.write(whole, file, done, self.task, self.data, self.folder)
         if candidate.key not in {row.key for row in self.kept}:
             self.kept.append(candidate)
             self.likely |= {candidate.key} if figures.likely else set()

@@ -258,7 +258,9 @@ class Run:
         best = f", best at epoch {now.best_epoch} with validation {metric} {now.best:.4f}" if len(self.validation) else ""
         done = min(now.epoch, -(-now.total // self.steps))
         self.notes.append(f"Trained {done} of {planned} epochs with {self.settings.optimizer}{best}.")
+        self.ctx.epochs = None
         if now.total < planned * self.steps:
+            self.ctx.epochs = max(1, round(now.total / self.steps))
             self.notes.append(f"The time allowed {now.total / self.steps:.1f} epochs, so the schedule was shortened to end there.")
         self.ctx.report(1.0, f"epoch {now.epoch} of {planned}")
 
