@@ -44,6 +44,7 @@ TRAINING = ("train", "fine-tune")
 SHARE_OF_BUDGET = 0.5       # that one training step may fill
 UPDATES = 2000              # moves of the weights a training should have; few rows need more epochs for them, and smaller batches
 MOST_EPOCHS = 60
+FEW_ROWS = 3000
 SIDES = (64, 48, 32)        # of pictures, tried in turn where training on larger ones would stay short of SOME_EPOCHS
 SOME_EPOCHS = 30
 LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
@@ -115,7 +116,7 @@ def paced(step: Any, model: ModelCard | None, dataset: DatasetCard | None, budge
     """A training step whose batch, epochs and, for large pictures, picture side suit the rows and the time."""
     rows = dataset.splits.get("train", dataset.rows) if dataset else 10_000
     room = SHARE_OF_BUDGET * budget.minutes * 60 if budget.minutes else math.inf
-    step = with_(step, batch=16 if rows < 1000 else 32 if rows < 3000 else step.batch)
+    step = with_(step, batch=16 if rows < 1000 else 32 if rows < FEW_ROWS else step.batch)
     step = with_(step, epochs=max(step.epochs, min(MOST_EPOCHS, math.ceil(UPDATES * step.batch / max(rows, 1)))))
     if step.name == "train" and dataset is not None and len(dataset.row_shape) == 3:
         for side in SIDES:
@@ -146,6 +147,8 @@ def from_scratch(dataset: DatasetCard | None, device: Device) -> list[tuple[Step
     from optimizers.models import zoo
 
     names = zoo.suggest(dataset, device) if dataset is not None else []
+    if dataset is not None and dataset.splits.get("train", dataset.rows) < FEW_ROWS and "dscnn" in names:
+        names = ["dscnn", *[name for name in names if name != "dscnn"]]     # of all, it learns most from little
     first = [(("train", {"architecture": name}), *rest) for name in names for rest in AFTER_TRAINING]
     return first + [(("train", {"architecture": name}), *rest) for rest in LATER for name in names]
 

@@ -56,6 +56,8 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
         return nothing_fits(candidates)
     if any(note.startswith(CHANCE) for row in (baseline, chosen) if row for note in row.notes):
         return "It fits, but answers little better than chance: it learned too little, or its input is not what it was made for."
+    if chosen.baseline and chosen.recipe.get("steps"):
+        return f"It fits as it was trained here, with {quality(chosen)}."
     if baseline is None or chosen.baseline:
         return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
     speedup = chosen.measurements.get("speedup")
@@ -65,6 +67,14 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
     if slower and speedup:
         return f"It fits, but it is slower than the original: {short(float(f'{1 / speedup.value:.2g}'))} times. {gained}, {lost}."
     return f"It fits. {gained}, {lost}."
+
+
+def quality(row: Candidate) -> str:
+    """Of the file on test: "94.0 % top-1"."""
+    if found := row.measurements.get("top1"):
+        return f"{100 * found.value:.1f}\u202f% top-1"
+    found = row.measurements.get("r2")
+    return f"R² {found.value:.3f}" if found else "its quality untold"
 
 
 def smaller(baseline: Candidate, chosen: Candidate) -> str:

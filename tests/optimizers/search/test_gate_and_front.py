@@ -81,3 +81,8 @@ def test_equal_files_stand_on_the_front_once():
 def test_a_network_that_learned_nothing_is_not_praised():
     row = candidate("a", 100, 0.1, baseline=True, notes=(verdict.CHANCE + " here: look at the preprocessing.",))
     assert "chance" in verdict.sentence([row], row, row)
+
+
+def test_a_network_that_was_trained_here_is_told_with_its_quality():
+    row = candidate("a", 100, 0.427, baseline=True).model_copy(update={"recipe": {"steps": [{"technique": "train"}]}})
+    assert verdict.sentence([row], row, row) == "It fits as it was trained here, with 42.7\u202f% top-1."
