@@ -11,11 +11,12 @@ from pathlib import Path
 from django.conf import settings
 
 from jobs.cage.ladder import climb
-from jobs.cage.rungs import CODE, Bounds, Rung, python
+from jobs.cage.rungs import CODE, TASKS, Bounds, Rung, python
 
 LINE = 1024 * 1024              # bytes of the longest line that is heard
 TAIL = 64 * 1024                # bytes of stderr that are kept, for the log
 PIECE = 256 * 1024
+CROWD = f"cage: more than {TASKS} processes"
 
 
 @dataclass(frozen=True)
@@ -125,8 +126,21 @@ class Child:
                        bytes(self.tail).decode(errors="replace"))
 
     def weigh(self) -> None:
-        if self.end is None and time.monotonic() - self.weighed_at >= 0.25:
-            self.peak_bytes, self.weighed_at = max(self.peak_bytes, peak_of(self.process.pid)), time.monotonic()
+        """Four times a second. The limits of the kernel hold for each process alone, and their number is not limited for root:
+        what they are together, and how many, is held here."""
+        if self.end is not None or time.monotonic() - self.weighed_at < 0.25:
+            return
+        peak, resident = family_of(self.process.pid)
+        self.peak_bytes, self.weighed_at = max(self.peak_bytes, peak), time.monotonic()
+        bound = self.bounds.memory_bytes
+        if len(resident) > TASKS:
+            self.put_down(CROWD)
+        elif 0 < bound < sum(resident.values()) and not self.bounds.cuda and bound < sum(map(share_of, resident)):
+            self.put_down("cage: MemoryError, all processes together")
+
+    def put_down(self, why: str) -> None:
+        self.kill()
+        self.tail += f"\n{why}\n".encode()
 
     def ask_to_stop(self) -> None:
         """SIGTERM: keep what is found, then go."""
@@ -169,19 +183,38 @@ def environment(folder: Path, bounds: Bounds) -> dict[str, str]:
     } | ({} if bounds.cuda else {"CUDA_VISIBLE_DEVICES": ""})
 
 
-def peak_of(pid: int) -> int:
-    """The largest high-water mark among a process and its descendants, in bytes; 0 where there is no /proc to read."""
+def family_of(pid: int) -> tuple[int, dict[int, int]]:
+    """(largest high-water mark of one, what each has resident now), in bytes, of a process and its descendants; nothing where there is
+    no /proc to read. Looks no further than one more than TASKS."""
+    resident: dict[int, int] = {}
     peak, heap = 0, [pid]
-    while heap:
+    while heap and len(resident) <= TASKS:
         at = heap.pop()
         try:
             status = Path(f"/proc/{at}/status").read_text()
-            heap += map(int, Path(f"/proc/{at}/task/{at}/children").read_text().split())
+            for task in os.listdir(f"/proc/{at}/task"):        # any thread may have started one
+                heap += map(int, Path(f"/proc/{at}/task/{task}/children").read_text().split())
         except OSError:
             continue
-        mark = status.partition("VmHWM:")[2].split(maxsplit=1)
-        peak = max(peak, int(mark[0]) * 1024 if mark else 0)
-    return peak
+        peak, resident[at] = max(peak, in_bytes(status, "VmHWM:")), in_bytes(status, "VmRSS:")
+    return peak, resident
+
+
+def share_of(pid: int) -> int:
+    """Bytes of a process, those it shares with others divided among them; dearer to read than what is resident."""
+    try:
+        return in_bytes(Path(f"/proc/{pid}/smaps_rollup").read_text(), "\nPss:")
+    except OSError:
+        return 0
+
+
+def in_bytes(status: str, name: str) -> int:
+    """
+    >>> in_bytes("VmHWM:      12 kB\\nVmRSS:      10 kB\\n", "VmRSS:"), in_bytes("Name: zombie", "VmRSS:")
+    (10240, 0)
+    """
+    found = status.partition(name)[2].split(maxsplit=1)
+    return int(found[0]) * 1024 if found else 0
 
 
 def lay_code(folder: Path) -> None:

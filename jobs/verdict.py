@@ -3,10 +3,12 @@
 import signal
 from typing import Any
 
+from jobs.cage.rungs import TASKS
 from jobs.claim import Lease
 from jobs.finish import failure, finish, give_back
 from jobs.limits import in_words, limit
 from jobs.models import Job
+from jobs.sandbox import CROWD
 from optimizers import events
 from optimizers.errors import Refusal
 
@@ -53,6 +55,9 @@ def stopped(why: str, job: Job) -> events.Failed:
 def crash(end: Any, failed: events.Failed | None, memory: int, job: Job) -> events.Failed | None:
     """Out of memory, or killed by a signal; None for an ordinary exit."""
     last_words = end.stderr[-4000:] + (failed.trace[-4000:] if failed else "")
+    if CROWD in last_words:
+        return failure(f"The job started more than {TASKS} processes.", "Export the model again with a current version of its library.",
+                       "too-many-processes", "limit")
     if end.signal == signal.SIGKILL or (end.code != 0 and any(word in last_words for word in OUT_OF_MEMORY)):
         it = "The inspection" if job.kind == Job.Kind.INSPECT else "The job"
         return failure(f"{it} ran out of memory (limit {in_words(memory)}).", "Try a smaller model or a smaller dataset.", "out-of-memory")

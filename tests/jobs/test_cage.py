@@ -106,6 +106,28 @@ def test_the_memory_limit_is_felt_and_the_peak_is_told(rung, folder):
     assert 200 << 20 < end.peak_bytes < 600 << 20
 
 
+@linux
+@each
+def test_a_fork_bomb_is_put_down(rung, folder):
+    script = ("import os, time\nfor _ in range(3000):\n    if os.fork() == 0:\n        time.sleep(30)\n"
+              "print('all', flush=True)\ntime.sleep(30)")
+    began = time.monotonic()
+    said, end = run(rung, script, folder, seconds=15)
+    assert time.monotonic() - began < 15
+    assert said == [] or end.code != 0
+    assert sandbox.CROWD in end.stderr or "BlockingIOError" in end.stderr      # where the kernel counts for us it says so first
+
+
+@linux
+@each
+def test_memory_is_counted_together(rung, folder):
+    script = ("import os, time\nfor _ in range(8):\n    if os.fork() == 0:\n        hold = os.urandom(1 << 20) * 60\n"
+              "        time.sleep(30)\ntime.sleep(30)")
+    _, end = run(rung, script, folder, Bounds(memory_bytes=300 << 20, cpu_seconds=20, file_bytes=1 << 20), seconds=15)
+    assert end.signal == signal.SIGKILL
+    assert "MemoryError" in end.stderr
+
+
 @each
 def test_a_file_larger_than_the_limit_is_cut(rung, folder):
     _, end = run(rung, "import sys; open(sys.argv[1] + '/out/f', 'wb').write(b'x' * (2 << 20))", folder)
