@@ -41,7 +41,9 @@ class Waterfall:
 def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_kib: float | None) -> Waterfall | None:
     """Size falls from left to right, quality on validation runs below it; the first column is the original."""
     start = value(baseline, "size_kib") if baseline else None
-    steps = c.steps[1:] if c.steps and c.steps[0].technique == "baseline" else c.steps      # the original has a column of its own
+    head = c.steps[0] if c.steps else None
+    trained = head is not None and head.technique == "train" and [s.title for s in baseline.steps] == [head.title] if baseline else False
+    steps = c.steps[1:] if head and (trained or head.technique == "baseline") else c.steps     # the original has a column of its own
     if not steps or not start:
         return None
     sizes = [start] + [step.size_kib for step in steps]
@@ -65,7 +67,8 @@ def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_
         kind = "base" if n == 0 else "less" if size <= before else "more"
         label = words.sig(size) if n == 0 else signed_size(size - before)
         blocks.append(Block(
-            title="original" if n == 0 else steps[n - 1].title, took="" if n == 0 else words.duration(steps[n - 1].seconds),
+            title=(head.title if trained and head else "original") if n == 0 else steps[n - 1].title,
+            took=(words.duration(head.seconds) if trained and head else "") if n == 0 else words.duration(steps[n - 1].seconds),
             label=label, kind=kind, x=(n + 0.2) / columns, width=0.6 / columns, middle=(n + 0.5) / columns,
             top=PLOT - height(max(size, before)), height=max(1.0, height(abs(size - before))),
             quality=quality.text(scores[n]), change=change_text(scores, n, quality), quality_y=score_y(scores[n])))
