@@ -102,6 +102,6 @@ SHARED = Path(os.environ.get("ESPALIER_SHARED", Path(__file__).parents[4] / "sha
 def test_fashion_mnist(tmp_path: Path) -> None:
     files = {file.name: file.read_bytes() for file in (SHARED / "data/vision/fashion-mnist").glob("*.gz")}
     card = look(zipped(tmp_path / "fashion.zip", files, zipfile.ZIP_STORED), "dataset")
-    assert card.splits == {"train": 51_000, "validation": 9_000, "test": 10_000}
+    assert card.splits == {"train": 60_000, "validation": 5_000, "test": 5_000}
     assert card.class_counts == (7_000,) * 10
     assert card.row_shape == (1, 28, 28)
