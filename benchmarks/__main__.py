@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: the quick ones, a few minutes in all.  `--long`: the long ones too.  `python -m benchmarks NAME ...`: those named.
+"""`python -m benchmarks`: the quick ones, a few minutes in all.  `--long`: the long ones too.  NAME ...: those named.
 
 Each prints its figures with the goal beside them; what lacks its data says that it was skipped.
 """

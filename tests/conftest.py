@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -52,15 +53,12 @@ def servers() -> Iterator[None]:
     from webapp.up import postgres, valkey
     from webapp.up.embedded import start
 
-    log = (DATA / "servers.log").open("ab")
-    children = []
-    if not os.environ.get("DATABASE_URL"):
-        children.append(start(postgres.Postgres(DATA), postgres.START_S, log))
-    if not os.environ.get("REDIS_URL"):
-        children.append(start(valkey.Valkey(DATA), valkey.START_S, log))
-    yield
-    for child in reversed(children):
-        child.stop()
+    with (DATA / "servers.log").open("ab") as log, ExitStack() as children:
+        if not os.environ.get("DATABASE_URL"):
+            children.callback(start(postgres.Postgres(DATA), postgres.START_S, log).stop)
+        if not os.environ.get("REDIS_URL"):
+            children.callback(start(valkey.Valkey(DATA), valkey.START_S, log).stop)
+        yield
 
 
 @pytest.fixture(scope="session")

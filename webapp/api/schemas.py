@@ -116,8 +116,8 @@ class ErrorOut(BaseModel):
     code: str
 
 
-class JobLine(BaseModel):
-    """A job in a list."""
+class JobStanding(BaseModel):
+    """Where a job stands. progress: in [0, 1].  eta_s: seconds left, modelled."""
 
     id: UUID
     number: int
@@ -128,37 +128,29 @@ class JobLine(BaseModel):
     eta_s: float | None
     note: str
     error: ErrorOut | None
-    device: str = Field(description="Name of the device.")
     goal: Goal
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
 
 
-class JobOut(BaseModel):
-    """A job with everything it found so far. progress: in [0, 1].  eta_s: seconds left, modelled.  front: keys of candidates."""
+class JobLine(JobStanding):
+    """A job in a list."""
 
-    id: UUID
-    number: int
-    title: str
-    state: JobState
-    progress: float
-    step: str
-    eta_s: float | None
-    note: str
-    error: ErrorOut | None
+    device: str = Field(description="Name of the device.")
+
+
+class JobOut(JobStanding):
+    """A job with everything it found so far. front: keys of candidates."""
+
     plan: list[Step]
     model: Named | None
     dataset: Named | None
     device: Device
-    goal: Goal
     budget: Budget
     recipe: dict[str, Any] | None
     seed: int
     replay_of: UUID | None
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
     candidates: list[CandidateOut]
     front: list[str]
     recommended: str | None
