@@ -78,6 +78,7 @@ class Run:
         self.optimizer = optimizer_for(self.module, settings)
         self.steps = len(order_of_epoch(len(self.train), settings.batch, ctx.seed, 0))
         self.progress = Progress(total=settings.epochs * self.steps)
+        self.announced = self.progress.total     # steps, as the log last said
         self.key, self.print = names(network, settings, ctx, len(self.train))
         self.noun = "images" if data.kind == "images" or data.train.x.ndim == 4 else "rows"
         self.notes: list[str] = []
@@ -224,7 +225,9 @@ class Run:
         total = min(affordable, self.settings.epochs * self.steps)
         if abs(total - self.progress.total) > 0.03 * self.progress.total:
             self.progress.total = total
-            self.ctx.log(f"The time affords {total / self.steps:.1f} of {self.settings.epochs} epochs.", self.settings.name, "warning")
+            if abs(total - self.announced) > 0.25 * self.announced:     # the pace wavers; a log that says so every epoch is noise
+                self.announced = total
+                self.ctx.log(f"The time affords {total / self.steps:.1f} of {self.settings.epochs} epochs.", self.settings.name, "warning")
 
     def report(self, step: int) -> None:
         now = time.monotonic()
