@@ -13,6 +13,7 @@ from optimizers.measure import statistics
 from optimizers.measurement import Change, Measurement
 
 OF_TASK = {"classification": ("top1", "macro_f1"), "regression": ("r2",)}
+UNITS = {"top1": "fraction", "macro_f1": "fraction", "r2": ""}      # R² has none: it is no share of the rows
 
 
 def decide(outputs: np.ndarray, task: str) -> np.ndarray:
@@ -81,7 +82,7 @@ def quality(y: np.ndarray, answers: np.ndarray, task: str, what: str, seed: int 
         kinds, counts = tabulate(metric, y, answers)
         samples = statistics.resample(counts, lambda w, m=metric, k=kinds: evaluate(m, k, w, 1), draws_for(counts), seed)
         low, high = statistics.interval(samples[np.isfinite(samples)])
-        found[metric] = Measurement(value=float(evaluate(metric, kinds, counts[None, :], 1)[0]), unit="fraction", origin="measured",
+        found[metric] = Measurement(value=float(evaluate(metric, kinds, counts[None, :], 1)[0]), unit=UNITS[metric], origin="measured",
                                     low=low, high=high, n=len(y), how=f"{METRICS[metric]} {what}; 95 % bootstrap interval over the rows")
     return found
 

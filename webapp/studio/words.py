@@ -138,8 +138,8 @@ def si(value: float | None) -> tuple[str, str]:
 def in_unit(value: float | None, unit: str) -> tuple[str, str]:
     """A value with the unit it should be read in: KiB may become MiB, a fraction becomes percent, counts get M.
 
-    >>> in_unit(0.907, "fraction"), in_unit(4_200_000, "MACs"), in_unit(30.2, "ms")
-    (('90.7', '%'), ('4.20', 'M MACs'), ('30.2', 'ms'))
+    >>> in_unit(0.907, "fraction"), in_unit(4_200_000, "MACs"), in_unit(30.2, "ms"), in_unit(0.76, "")
+    (('90.7', '%'), ('4.20', 'M MACs'), ('30.2', 'ms'), ('0.760', ''))
     """
     if unit in ("fraction", "%"):
         return pct(value if unit == "fraction" else (value or 0) / 100), "%"
