@@ -31,8 +31,9 @@ def error_out(error: dict[str, Any] | None) -> schemas.ErrorOut | None:
 
 
 def job_state(row: Job) -> dict[str, Any]:
-    """The part of a job that changes while it runs: what SSE tells."""
-    return {"state": row.state, "progress": row.progress, "step": row.step, "note": row.note, "eta_s": row.eta_seconds,
+    """The part of a job that changes while it runs: what SSE tells. step: the plan's title of it, "" between two."""
+    step = next((line["title"] for line in row.plan if line["key"] == row.step), "")
+    return {"state": row.state, "progress": row.progress, "step": step, "note": row.note, "eta_s": row.eta_seconds,
             "error": error_out(row.error)}
 
 

@@ -199,3 +199,10 @@ def test_events_tell_the_story_and_end(api, cast):
     rest = async_to_sync(read)(api.get(f"/jobs/{job.id}/events", Last_Event_ID=str(first.pk)))
     assert "hello" not in rest
     assert "more" in rest
+
+
+def test_a_running_job_names_its_step_by_title(api, cast):
+    job = finished(cast.team)
+    Job.objects.filter(id=job.id).update(state="running", step="86b631c69981",
+                                         plan=[{"key": "86b631c69981", "title": "int8", "state": "running"}])
+    assert api.get(f"/jobs/{job.id}").json()["step"] == "int8"
