@@ -1,5 +1,5 @@
 # make demo [EXIT=1]   install, start the house, fit a first network, serve until Ctrl-C
-# make test            install, run the tests       make slow    the long ones too
+# make test            install, run the tests       make slow    the long ones too; so does make test where CI is set
 # make check           lint, types, templates       make bench   the figures of benchmarks/
 PYTHON ?= python3
 BIN := .venv/bin
@@ -22,7 +22,7 @@ demo: $(STAMP)
 	$(BIN)/python -m demo --port $(PORT) $(if $(EXIT),--exit)
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q $(if $(CI),--slow)
 
 slow: $(STAMP)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --slow
