@@ -202,7 +202,7 @@ def agreement(found: Found, stored: Path, metric: str) -> Agreement:
     except (OSError, ValueError, KeyError) as error:
         raise OptimizerError(f"The report cannot be read: {str(error).splitlines()[0][:200]}", str(stored),
                              "Name the report.json that came with the recipe.", "bad-report") from None
-    after = next((row for row in reversed(found.candidates) if row.baseline == before.baseline), None)
+    after = next((row for row in reversed(found.candidates) if row.recipe.get("steps") == before.recipe.get("steps")), None)
     if after is None:
         return Agreement(False, ("The replay made no candidate to compare.",))
     was, now = before.measurements[metric].value, after.measurements[metric].value

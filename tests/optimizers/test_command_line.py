@@ -111,6 +111,8 @@ def test_a_replay_that_came_out_otherwise_is_said_so(tmp_path):
             for top1, size in ((0.906, 100.0), (0.896, 100.9))}
     assert not said[0.906].agrees and said[0.906].sentences[0] == "It does not agree."
     assert said[0.896].agrees and "Not the same bytes." in said[0.896].sentences
+    trained = candidate(0.9, 100.0).model_copy(update={"baseline": True})
+    assert agreement(Found([trained]), tmp_path / "report.json", "top1").agrees, "without a model, what a recipe makes is its own baseline"
 
 
 def test_measure_prints_units_and_origins(tmp_path, trained, capsys):
