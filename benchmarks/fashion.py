@@ -2,7 +2,7 @@
 
 Goal: the recommended file at least 4 times smaller than fp32 with at most 0.5 points lost, and faster than fp32 ONNX Runtime at batch 1
 on one thread, or labelled slower. Needs the shared Fashion-MNIST files; the model is trained first when it is not there
-(benchmarks/resnet8.py).
+(benchmarks/strangers.py).
 
     python -m benchmarks.fashion [--model resnet8.onnx] [--minutes 15]
 """
@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from benchmarks.resnet8 import FASHION
+from benchmarks.strangers import FASHION
 
 
 def pack(folder: Path) -> Path:
@@ -34,7 +34,7 @@ def main(model: Path, minutes: float) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         if not model.exists():
-            subprocess.run([sys.executable, "-m", "benchmarks.resnet8", str(model)], check=True)
+            subprocess.run([sys.executable, "-m", "benchmarks.strangers", str(model)], check=True)
         out = folder / "out"
         subprocess.run([sys.executable, "-m", "optimizers", "fit", "--model", str(model), "--dataset", str(pack(folder)),
                         "--device", "laptop-x86", "--max-drop", "0.005", "--minutes", str(minutes), "--out", str(out)], check=True)

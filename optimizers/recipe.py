@@ -36,6 +36,13 @@ class Recipe:
     def dump(self) -> dict[str, Any]:
         return {"espalier": __version__, "seed": self.seed, "steps": [step.dump() for step in self.steps]}
 
+    def gives(self) -> State:
+        """The state of the network at the end."""
+        state: State = "float"
+        for step in self.steps:
+            state = step.after(state)
+        return state
+
     def to_yaml(self, **facts: Any) -> str:
         """The recipe file; `facts` (model and dataset hashes, versions, device) are kept beside the steps for the reader."""
         return recipe_text.write(self.dump() | facts)
@@ -83,7 +90,7 @@ class Recipe:
                                mend="Name a model, or begin the recipe with 'train'.", code="no-model")
             if device is not None and (refusal := step.refuse(model, dataset, device)):
                 return refusal.model_copy(update={"where": refusal.where or where})
-            state = step.gives
+            state = step.after(state)
         return None
 
 

@@ -10,13 +10,15 @@ from optimizers.errors import Refusal
 from optimizers.values import Value
 
 if TYPE_CHECKING:
+    from optimizers.body import Body
     from optimizers.cards import DatasetCard, ModelCard
     from optimizers.context import Context
     from optimizers.data.dataset import Dataset
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-State = Literal["float", "quantized", "half"]      # what a step takes and gives
+State = Literal["float", "quantized", "half", "binarized"]      # what a step takes and gives
+STATES: tuple[State, ...] = ("float", "quantized", "half", "binarized")
 
 
 def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",
@@ -29,15 +31,16 @@ def param(default: Any, help: str, *, low: float | None = None, high: float | No
 class Technique(Value):
     """One way to change or make a model.
 
-    Class attributes: `name` (catalogue key), `family` ("training", "quantization", "pruning"), `title`, `takes` and `gives` (State),
-    `needs` (of "labels", "data"), `paper` (reference with its identifier), `version` (raised when the same parameters mean other work).
+    Class attributes: `name` (catalogue key), `family` (the heading it stands under: "training", "quantization", "pruning", ...), `title`,
+    `takes` and `gives` (State; "same" gives what came in), `needs` (of "labels", "data"), `paper` (reference with its identifier),
+    `version` (raised when the same parameters mean other work).
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     family: ClassVar[str]
     takes: ClassVar[tuple[State, ...]] = ("float",)
-    gives: ClassVar[State] = "float"
+    gives: ClassVar[State | Literal["same"]] = "float"
     needs: ClassVar[tuple[str, ...]] = ("data",)
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
@@ -49,6 +52,14 @@ class Technique(Value):
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """A modelled duration on two cores, in seconds."""
         return 10.0
+
+    def body(self, body: Body) -> Body:
+        """The network's figures after this step, modelled."""
+        return body
+
+    def after(self, state: State) -> State:
+        """The state of the network after this step."""
+        return state if self.gives == "same" else self.gives
 
     def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
         """A new network; the one that came in is never changed."""

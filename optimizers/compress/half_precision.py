@@ -33,6 +33,9 @@ class HalfPrecision(Technique):
     def seconds(self, model, dataset):
         return 1.0 + (model.parameters if model else 1e6) / 2e7
 
+    def body(self, body):
+        return body.scaled(activations=0.5)._replace(dtype="fp16", bits=None)
+
     def apply(self, model, data, ctx):
         from optimizers.compress.half_precision_work import halve
 

@@ -41,6 +41,9 @@ class DynamicQuantization(Technique):
     def seconds(self, model, dataset):
         return 1.0 + (model.parameters if model else 1e6) / 2e7
 
+    def body(self, body):
+        return body._replace(dtype="int8", bits=8 * body.dynamic + 32 * (1 - body.dynamic))
+
     def apply(self, model, data, ctx):
         from optimizers.compress.quantize_dynamic_work import quantize
 

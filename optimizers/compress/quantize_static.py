@@ -60,6 +60,9 @@ class StaticQuantization(Technique):
         layers = len(model.layers) if model else 10
         return 2.0 + work + (layers * (0.5 + 500 * macs / 4e9) if self.sensitivity else 0.0)
 
+    def body(self, body):
+        return body.scaled(activations=0.25)._replace(dtype="int8", bits=None)
+
     def label(self) -> str:
         words = ["int8"] if self.per_channel else ["int8 per tensor"]
         words += [self.calibration] if self.calibration != "minmax" else []

@@ -6,7 +6,6 @@ from optimizers.device import Device, Fact
 from optimizers.measurement import Measurement
 
 ALIASES = {"fp32": ("fp32", "float32"), "fp16": ("fp16", "float16"), "int8": ("int8", "uint8"), "bf16": ("bf16", "bfloat16")}
-BYTES = {"fp32": 4, "fp16": 2, "int8": 1}
 CODE_KIB = {"c": (4.0, "generated C"), "tflite-micro": (82.0, "TensorFlow Lite Micro with its kernels")}
 STACK_KIB = 1.0
 KIB = 1024

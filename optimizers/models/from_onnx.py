@@ -27,7 +27,8 @@ GRAPH_ONLY = "It can be measured and quantized as it is; to train or prune it, e
 
 
 def read(proto: onnx.ModelProto) -> fx.GraphModule:
-    """The graph as a torch module in eval mode. Its meta["bindings"] says which ONNX tensor each parameter and buffer came from.
+    """The graph as a torch module in eval mode. Its meta["bindings"] says which ONNX tensor each parameter and buffer came from,
+    meta["values"] which fx node (by name) computes an ONNX value.
 
     Raises OptimizerError with the node's name where the graph cannot be held.
     """
@@ -41,7 +42,8 @@ def read(proto: onnx.ModelProto) -> fx.GraphModule:
     module = fx.GraphModule(reader.tracer.root, reader.tracer.graph, "ImportedNetwork")
     module.graph.eliminate_dead_code()
     module.recompile()
-    module.meta |= {"bindings": tuple(reader.tracer.bindings), "flattening": tuple(reader.flattening), "targets": reader.targets}
+    module.meta |= {"bindings": tuple(reader.tracer.bindings), "flattening": tuple(reader.flattening), "targets": reader.targets,
+                    "values": {name: value.node.name for name, value in reader.known.items() if value.node is not None}}
     return module.eval()
 
 

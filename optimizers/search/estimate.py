@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from optimizers.body import Body
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.measure import device_model
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
-from optimizers.technique import Technique
 
 MEASURE_SECONDS = 3.0           # latency repeats, bootstrap, hashing, files
-
-
-class Body(NamedTuple):
-    """A network's figures. parameters, macs, nodes: counts; activations: bytes in float32; dtype: of weights and arithmetic."""
-
-    parameters: float
-    macs: float
-    activations: float
-    dtype: str = "fp32"
-    nodes: int = 30
-    dynamic: float = 0.0        # share of the parameters that dynamic quantization reaches
 
 
 def body_of(card: ModelCard) -> Body:
@@ -31,46 +18,27 @@ def body_of(card: ModelCard) -> Body:
                 dynamic=dense / card.parameters if card.parameters else 0.0)
 
 
-def after(body: Body, step: Technique) -> Body:
-    """The figures after one step. Taking away a share s of the MACs leaves about 1 - s of the weights, its root of the activations."""
-    left = 1 - float(getattr(step, "share", 0.0)) if step.family == "pruning" else 1.0
-    body = body._replace(parameters=body.parameters * left, macs=body.macs * left, activations=body.activations * left**0.5)
-    if step.gives == "half":
-        return body._replace(dtype="fp16")
-    if step.gives == "quantized":
-        return body._replace(dtype="dynamic" if step.name == "quantize-dynamic" else "int8")
-    return body
-
-
 def follow(body: Body, recipe: Recipe) -> Body:
     for step in recipe.steps:
-        body = after(body, step)
+        body = step.body(body)
     return body
-
-
-def weight_bytes(body: Body) -> float:
-    if body.dtype == "dynamic":
-        return body.parameters * (body.dynamic + 4 * (1 - body.dynamic))
-    return body.parameters * device_model.BYTES[body.dtype]
 
 
 def file_kib(body: Body) -> float:
     """Weights, and about 0.12 KiB a node for names and attributes; int8 adds scales and Q/DQ nodes, three times that."""
-    return weight_bytes(body) / 1024 + body.nodes * (0.36 if body.dtype in ("int8", "dynamic") else 0.12) + 1
+    return body.weight_bytes / 1024 + body.nodes * (0.36 if body.dtype == "int8" else 0.12) + 1
 
 
 def on_device(body: Body, device: Device) -> dict[str, Measurement]:
     """The modelled measurements by name, as far as the card and the profile go."""
-    dtype = "int8" if body.dtype in ("int8", "dynamic") else body.dtype
     size = file_kib(body)
     found: dict[str, Measurement | None] = {
         "size_kib": Measurement(value=size, unit="KiB", origin="modelled", how="Parameters by type, and the graph's nodes"),
-        "flash_kib": device_model.flash(weight_bytes(body), size * 1024, device),
+        "flash_kib": device_model.flash(body.weight_bytes, size * 1024, device),
     }
     if body.activations:
-        scale = device_model.BYTES[dtype] / 4 if body.dtype != "dynamic" else 1.0
-        found["ram_kib"] = device_model.ram(body.activations * scale, size * 1024, device)
-    if body.macs and (took := device_model.latency({dtype: int(body.macs)}, device)):
+        found["ram_kib"] = device_model.ram(body.activations, size * 1024, device)
+    if body.macs and (took := device_model.latency({body.dtype: int(body.macs)}, device)):
         found["device_latency_ms"] = took
         found["energy_mj"] = device_model.energy(took, device)
     return {name: value for name, value in found.items() if value is not None}
@@ -86,9 +54,9 @@ def seconds(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None
         if prefix not in done:
             done.add(prefix)
             total += step.seconds(model, dataset)
-        if model is not None and step.family == "pruning":          # what follows runs on the smaller network
-            left = after(body_of(model), step)
-            model = model.model_copy(update={"macs": int(left.macs), "parameters": int(left.parameters)})
+        if model is not None:          # what follows runs on the network as it is then
+            left = step.body(body_of(model))
+            model = model.model_copy(update={"macs": int(left.macs) or None, "parameters": int(left.parameters)})
     return total
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from optimizers.body import Body
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
@@ -13,6 +14,7 @@ from optimizers.measure.device_model import speaks
 from optimizers.recipe import Recipe, build
 from optimizers.search import estimate, gate
 from optimizers.technique import Technique
+from optimizers.training.settings import Fitting
 
 Step = tuple[str, dict[str, Any]]
 INT8: Step = ("quantize-static", {})
@@ -40,7 +42,6 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
 )
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[tuple[Step, ...], ...] = ((prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8))
-TRAINING = ("train", "fine-tune")
 SHARE_OF_BUDGET = 0.5       # that one training step may fill
 UPDATES = 2000              # moves of the weights a training should have; few rows need more epochs for them, and smaller batches
 MOST_EPOCHS = 60
@@ -108,7 +109,7 @@ def in_time(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None
     """Each training step with as many epochs as its rows want and one step's share of the budget affords; never fewer than one."""
     steps: list[Technique] = []
     for step in recipe.steps:
-        steps.append(paced(step, smaller(model, steps), dataset, budget) if step.name in TRAINING else step)
+        steps.append(paced(step, smaller(model, steps), dataset, budget) if isinstance(step, Fitting) else step)
     return Recipe(tuple(steps), recipe.seed)
 
 
@@ -158,8 +159,7 @@ def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None,
     for step in recipe.steps:
         if refusal := step.refuse(model, dataset, device):
             return refusal, step.name
-    state = recipe.steps[-1].gives if recipe.steps else "float"
-    if state == "float" and not speaks(device, "fp32"):
+    if recipe.gives() == "float" and not speaks(device, "fp32"):
         return Refusal(wrong=f"{device.title} has no fp32 arithmetic, so a network left in float cannot run there.",
                        mend="End the recipe with 'quantize-static'.", code="device-dtype"), "float"
     return recipe.refuse(model, dataset, device), recipe.steps[-1].name if recipe.steps else ""
@@ -175,7 +175,7 @@ def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | 
 
     def place(row: Planned) -> tuple[bool, int]:
         training = model is not None and trains(row.recipe)
-        return training, order[row.chance] if not training or prunes(row.recipe) else len(order)
+        return training, order[row.chance] if not training or shrinks(row.recipe) else len(order)
 
     return rows[:1] + sorted(rows[1:], key=place)
 
@@ -193,13 +193,16 @@ def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | Non
     if recipe.steps and recipe.steps[-1].name == "quantize-dynamic" and body.dynamic < 0.3:
         return Planned(recipe, 0.0, size, "maybe",
                        f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest is left in float.")
-    cut = sum(getattr(step, "share", 0.0) for step in recipe.steps if step.family == "pruning")
+    after = estimate.follow(body, recipe)
+    cut = 1 - after.macs / body.macs if body.macs else 1 - after.parameters / body.parameters
     if cut >= 0.5:
-        return Planned(recipe, 0.0, size, "maybe", f"It should fit; {cut * 100:.0f}\u202f% fewer MACs may cost more than the floor allows.")
+        what = "MACs" if body.macs else "weights"
+        return Planned(recipe, 0.0, size, "maybe",
+                       f"It should fit; {cut * 100:.0f}\u202f% fewer {what} may cost more than the floor allows.")
     return Planned(recipe, 0.0, size, "likely", "It should fit the budget, and little is usually lost.")
 
 
-def body_of(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None) -> estimate.Body | None:
+def body_of(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None) -> Body | None:
     """The figures a recipe starts from: the card's, or those of the zoo network its first step builds."""
     if model is not None:
         return estimate.body_of(model)
@@ -234,11 +237,14 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
 
 
 def trains(recipe: Recipe) -> bool:
-    return any(step.name in TRAINING for step in recipe.steps)
+    return any(isinstance(step, Fitting) for step in recipe.steps)
 
 
-def prunes(recipe: Recipe) -> bool:
-    return any(step.family == "pruning" for step in recipe.steps)
+def shrinks(recipe: Recipe) -> bool:
+    """Whether it makes the network itself smaller, whatever its weights are stored in."""
+    before = Body(1e6, 1e8, 1e6)
+    after = estimate.follow(before, recipe)
+    return after.macs < before.macs or after.parameters < before.parameters
 
 
 def over(row: Planned, wrong: str, mend: str, code: str) -> LeftOut:

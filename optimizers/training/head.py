@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import torch
 from torch import fx, nn
+from torch.nn.utils import parametrize
 
 from optimizers.errors import OptimizerError
 
@@ -35,14 +36,14 @@ def logits(module: fx.GraphModule) -> fx.GraphModule:
 
 
 def last_linear(module: fx.GraphModule) -> nn.Linear | None:
-    """The linear layer whose output is the network's, if it is one."""
+    """The linear layer whose output is the network's, if it is one and holds its weights plainly."""
     output = next(node for node in module.graph.nodes if node.op == "output")
     node = output.args[0]
     while isinstance(node, fx.Node) and node.op == "call_function" and node.target in PASSING:
         node = node.args[0]
     if isinstance(node, fx.Node) and node.op == "call_module":
         layer = module.get_submodule(str(node.target))
-        return layer if isinstance(layer, nn.Linear) else None
+        return layer if isinstance(layer, nn.Linear) and not parametrize.is_parametrized(layer) else None
     return None
 
 

@@ -21,6 +21,7 @@ from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
 from optimizers.models.network import Network
 from optimizers.training.batches import Rows, augmented, order_of_epoch
+from optimizers.training.callback import Callback
 from optimizers.training.head import logits, standardized
 from optimizers.training.optimizer import optimizer_for
 from optimizers.training.schedule import share
@@ -34,8 +35,8 @@ NOTICE = 0.4                # seconds between reports
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def fit(network: Network, data: Dataset, settings: Fitting, ctx: Context) -> Network:
-    """The network with the weights of its best epoch by validation.
+def fit(network: Network, data: Dataset, settings: Fitting, ctx: Context, callback: Callback | None = None) -> Network:
+    """The network with the weights of its best epoch by validation. callback: what a technique adds to plain training.
 
     Raises OptimizerError where the network and the data do not fit together, Stopped when asked to stop.
     """
@@ -44,7 +45,7 @@ def fit(network: Network, data: Dataset, settings: Fitting, ctx: Context) -> Net
                              "no-rows")
     use_threads(ctx.threads)
     with torch.random.fork_rng(devices=[]):
-        run = Run(network, data, settings, ctx)
+        run = Run(network, data, settings, ctx, callback or Callback())
         run.go()
     return network.with_module(run.module.cpu().eval()).noting(*run.notes)
 
@@ -64,9 +65,10 @@ class Progress:
 class Run:
     """One fitting of one network."""
 
-    def __init__(self, network: Network, data: Dataset, settings: Fitting, ctx: Context) -> None:
-        self.settings, self.ctx, self.regression = settings, ctx, data.task == "regression"
+    def __init__(self, network: Network, data: Dataset, settings: Fitting, ctx: Context, callback: Callback) -> None:
+        self.settings, self.ctx, self.regression, self.callback = settings, ctx, data.task == "regression", callback
         self.module = network.to_torch()
+        callback.begin(self.module)
         self.nhwc = network.preprocessing.layout == "nhwc"
         self.train, self.validation = Rows(network, data.train, self.regression), Rows(network, data.validation, self.regression)
         self.mean, self.spread = (float(self.train.y.mean()), float(self.train.y.std()) or 1.0) if self.regression else (0.0, 1.0)
@@ -113,6 +115,7 @@ class Run:
                 self.epoch()
             if self.progress.weights:
                 self.module.load_state_dict(self.progress.weights)
+            self.callback.end(self.module.cpu().eval())
             self.tell()
 
     def epoch(self) -> None:
@@ -146,11 +149,13 @@ class Run:
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate * factor
         self.optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.head(self.placed(x)), y.to(self.device), self.settings.label_smoothing)
+        x = self.placed(x)
+        loss = self.callback.loss(self, x, self.head(x), y.to(self.device))
         loss.backward()
         if self.settings.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip)
         self.optimizer.step()
+        self.callback.stepped(self, step)
         self.seen += len(rows)
         return float(loss.detach())
 
@@ -202,7 +207,7 @@ class Run:
         if len(self.validation):
             self.ctx.curve("validation loss", x, loss)
             self.ctx.curve("validation r2" if self.regression else "validation top1", x, metric)
-        if (metric, -loss) > (now.best, -now.best_loss):
+        if self.callback.judged(self) and (metric, -loss) > (now.best, -now.best_loss):
             now.best, now.best_loss, now.best_epoch = metric, loss, x
             now.weights = {name: tensor.detach().cpu().clone() for name, tensor in self.module.state_dict().items()}
 

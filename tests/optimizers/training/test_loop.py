@@ -96,11 +96,11 @@ def test_a_checkpoint_of_another_recipe_is_not_taken(digits, tmp_path, monkeypat
 
 def test_the_best_epoch_is_kept_and_patience_ends_the_run(digits, tmp_path):
     start = Training(epochs=3).apply(None, digits, Context(tmp_path / "a"))
-    ruined = FineTuning(epochs=12, rate=0.3, patience=2, warmup=0, schedule="constant")
+    ruined = FineTuning(epochs=60, rate=0.3, patience=2, warmup=0, schedule="constant")
     told = []
     after = ruined.apply(start, digits, Context(tmp_path / "b", emit=told.append))
     curve = {event.x: event.y for event in told if event.type == "curve" and event.name == "validation top1"}
-    assert len(curve) < 12
+    assert len(curve) < 60          # no walk this wild beats its best in every third epoch
     best = max(curve.values())
     assert top1(after, digits.validation) == pytest.approx(best, abs=1e-6)
     assert {event.name for event in told if event.type == "curve"} == {"train loss", "validation loss", "validation top1"}

@@ -1,0 +1,112 @@
+"""Putting other nodes in the place of one: how a technique changes the structure of an ONNX graph.
+
+The file stays what the user uploaded, but for the nodes a technique replaced; `Network.to_torch` reads the new ones like any others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from optimizers.models.graph import attributes, constants, copied, uses, without_unread
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A node with stored weights. weight: as stored in the graph.  bias: (outs,), or None.  at: place in the node list."""
+
+    name: str
+    node: onnx.NodeProto
+    weight: np.ndarray
+    bias: np.ndarray | None
+    at: int
+
+    @property
+    def kind(self) -> str:
+        return self.node.op_type
+
+    @property
+    def groups(self) -> int:
+        return int(attributes(self.node).get("group", 1))
+
+    @property
+    def kernel(self) -> tuple[int, ...]:
+        """Extents of a convolution's window, () for a matrix product."""
+        return self.weight.shape[2:] if self.kind in ("Conv", "ConvTranspose") else ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What stands in the place of a node: nodes in order, and the tensors they read. The last node makes the old node's output."""
+
+    nodes: Sequence[onnx.NodeProto]
+    tensors: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def weighted(proto: onnx.ModelProto) -> Iterator[Layer]:
+    """Every Conv, ConvTranspose, Gemm and MatMul whose second input is stored, in file order.
+
+    name: the node's, else its output's: what the model's page calls it.
+    """
+    stored = constants(proto)
+    for at, node in enumerate(proto.graph.node):
+        if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1] in stored:
+            bias = stored.get(node.input[2]) if len(node.input) > 2 and node.input[2] else None
+            yield Layer(node.name or node.output[0], node, stored[node.input[1]], None if bias is None else bias.reshape(-1), at)
+
+
+def replaced(proto: onnx.ModelProto, parts: dict[str, Part]) -> onnx.ModelProto:
+    """A new graph with each layer (by `Layer.name`) replaced by its part; tensors nobody reads any more are dropped.
+
+    Names of tensors in a part must be new: take them from `fresh`.
+    """
+    made = copied(proto)
+    places = {layer.name: layer.at for layer in weighted(proto)}
+    nodes: list[onnx.NodeProto] = []
+    at_place = {places[name]: part for name, part in parts.items()}
+    for at, node in enumerate(made.graph.node):
+        part = at_place.get(at)
+        nodes.extend([node] if part is None else part.nodes)
+        for name, array in (part.tensors if part is not None else {}).items():
+            made.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+    kept = [copy_of(node) for node in nodes]
+    del made.graph.node[:]
+    made.graph.node.extend(kept)
+    del made.graph.value_info[:]
+    return onnx.shape_inference.infer_shapes(without_unread(made))
+
+
+def with_tensors(proto: onnx.ModelProto, tensors: dict[str, np.ndarray]) -> onnx.ModelProto:
+    """A new graph in which the named initializers (or Constant nodes) hold other numbers of the same shape."""
+    made = copied(proto)
+    for tensor in made.graph.initializer:
+        if tensor.name in tensors:
+            tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(tensors[tensor.name]), tensor.name))
+    for node in made.graph.node:
+        if node.op_type == "Constant" and node.output[0] in tensors:
+            del node.attribute[:]
+            node.attribute.append(onnx.helper.make_attribute("value", numpy_helper.from_array(tensors[node.output[0]])))
+    return made
+
+
+def fresh(proto: onnx.ModelProto, wish: str) -> str:
+    """A name near the wish that no tensor or node of the graph has."""
+    taken = set(uses(proto)) | {tensor.name for tensor in proto.graph.initializer}
+    taken |= {name for node in proto.graph.node for name in (node.name, *node.output)}
+    name, number = wish, 1
+    while name in taken:
+        number += 1
+        name = f"{wish}_{number}"
+    return name
+
+
+def copy_of(node: onnx.NodeProto) -> onnx.NodeProto:
+    made = onnx.NodeProto()
+    made.CopyFrom(node)
+    return made
