@@ -1,4 +1,4 @@
-"""Run convolutions and matrix products in 8-bit integers, with ranges found on training rows. Jacob et al. 2018, arXiv:1712.05877."""
+"""Run convolutions and matrix products in integers, with ranges found on training rows. Jacob et al. 2018, arXiv:1712.05877."""
 
 from __future__ import annotations
 
@@ -12,21 +12,34 @@ WEIGHTED = ("Conv", "Gemm", "MatMul")
 
 
 class StaticQuantization(Technique):
-    """Weights and activations in int8, scales fixed beforehand. Batch norm is folded first; sensitive layers can stay in float."""
+    """Weights and activations in int8, scales fixed beforehand. Batch norm is folded first; sensitive layers can stay in float.
+
+    Weights of 4 or 2 bits make a smaller file, not a faster one: the runtime widens them to int8 when it opens the file. The first and the
+    last layer keep 8 bits then.
+    """
 
     name: ClassVar[str] = "quantize-static"
     title: ClassVar[str] = "int8"
     family: ClassVar[str] = "quantization"
     gives: ClassVar[State] = "quantized"
-    paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877"
+    paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2020, arXiv:2004.10568 (adaptive rounding); " \
+                           "Nagel et al. 2019, arXiv:1906.04721 (bias correction)"
 
-    calibration: Literal["minmax", "percentile", "entropy"] = param(
-        "minmax", "How the range of each activation is found", search=("minmax", "percentile"))
+    bits: Literal[8, 4, 2] = param(8, "Bits of a weight; activations keep eight", search=(8, 4))
+    rounding: Literal["nearest", "adaptive"] = param(
+        "nearest", "Adaptive learns for each weight whether up or down keeps the layer's output; worth its time below 8 bits",
+        search=("nearest", "adaptive"))
+    iterations: int = param(500, "Steps of adaptive rounding for each layer", low=10, high=20_000, unit="steps")
+    bias_correction: bool = param(False, "Give each bias back the mean that rounding took from its layer's output")
+    calibration: Literal["minmax", "percentile", "entropy", "mse"] = param(
+        "minmax", "How the range of each activation is found; mse clips where that costs the least squared error",
+        search=("minmax", "percentile", "mse"))
     percentile: float = param(99.99, "Share of values inside the range, for percentile calibration", low=90.0, high=100.0, unit="%")
     rows: int = param(300, "Training rows the ranges are found on", low=8, high=5000, unit="rows")
     per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
-    activation: Literal["auto", "uint8", "int8"] = param(
-        "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere")
+    activation: Literal["auto", "uint8", "int8", "int16"] = param(
+        "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere; int16 is for "
+                "16x8 kernels of embedded runtimes, ONNX Runtime has none and computes in float around it")
     reduce_range: bool = param(False, "Weights in 7 bits: for x86 processors without VNNI, where 8 bits can overflow in a sum")
     first: Literal["auto", "int8"] = param(
         "auto", "The first convolution; auto leaves it in float where it sees under four channels and ONNX Runtime runs it: faster so")
@@ -46,6 +59,9 @@ class StaticQuantization(Technique):
         if model.operators and not any(model.operators.get(name) for name in WEIGHTED):
             return Refusal(wrong="The network has no Conv, Gemm or MatMul, so there is nothing to run in int8.",
                            mend="Look at its operators on the model's page.", code="nothing-to-quantize")
+        if (self.rounding == "adaptive" or self.bias_correction) and model.family != "network":
+            return Refusal(wrong="Adaptive rounding and bias correction run layer by layer in torch, which cannot hold this network.",
+                           where="quantize-static.rounding", mend="Use 'nearest' without bias correction.", code="graph-only")
         names = {layer.name for layer in model.layers}
         if missing := [name for name in self.keep_float if names and name not in names]:
             return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="quantize-static.keep_float",
@@ -58,13 +74,18 @@ class StaticQuantization(Technique):
         rows = min(self.rows, dataset.splits.get("train", self.rows)) if dataset else self.rows
         work = rows * macs / 4e9 * (1 if self.calibration == "minmax" else 6)
         layers = len(model.layers) if model else 10
-        return 2.0 + work + (layers * (0.5 + 500 * macs / 4e9) if self.sensitivity else 0.0)
+        learned = self.iterations * (layers * 0.002 + 32 * 3 * macs / 2e10) if self.rounding == "adaptive" else 0.0
+        return 2.0 + work + learned + (layers * (0.5 + 500 * macs / 4e9) if self.sensitivity else 0.0)
 
     def body(self, body):
-        return body.scaled(activations=0.25)._replace(dtype="int8", bits=None)
+        return body.scaled(activations=0.25)._replace(dtype="int8", bits=float(self.bits))
 
     def label(self) -> str:
-        words = ["int8"] if self.per_channel else ["int8 per tensor"]
+        words = ["int8" if self.bits == 8 else f"int8 with {self.bits}-bit weights"]
+        words += [] if self.per_channel else ["per tensor"]
+        words += ["adaptive rounding"] if self.rounding == "adaptive" else []
+        words += ["bias correction"] if self.bias_correction else []
+        words += ["int16 activations"] if self.activation == "int16" else []
         words += [self.calibration] if self.calibration != "minmax" else []
         words += ["by sensitivity"] if self.sensitivity else []
         return ", ".join(words)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +20,19 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from optimizers.candidate import Sensitivity
+from optimizers.compress.codes import place
 from optimizers.compress.fused import count
 from optimizers.compress.keep_float import shield
 from optimizers.compress.mean_to_pool import mean_to_pool
+from optimizers.compress.ranges import narrow
+from optimizers.compress.reconstruct import reconstruct
+from optimizers.compress.weight_grid import Codes, on_grid
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
 from optimizers.models.fold import fold_batch_norm
+from optimizers.models.graph import attributes
+from optimizers.models.rewrite import Layer, weighted
 
 if TYPE_CHECKING:
     from optimizers.compress.quantize_static import StaticQuantization
@@ -33,8 +41,9 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-METHODS = {"minmax": CalibrationMethod.MinMax, "percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
-TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8}
+METHODS = {"minmax": CalibrationMethod.MinMax, "mse": CalibrationMethod.MinMax,       # mse narrows what min-max found
+           "percentile": CalibrationMethod.Percentile, "entropy": CalibrationMethod.Entropy}
+TYPES = {"uint8": QuantType.QUInt8, "int8": QuantType.QInt8, "int16": QuantType.QInt16}
 WEIGHTED = ("Conv", "Gemm", "MatMul")
 BATCH = 32
 
@@ -48,33 +57,46 @@ def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: 
         ctx.report(0.9, "quantizing")
         asked = (*bench.named(technique.keep_float), *(row.layer for row in rows if row.kept_float))
         narrow = tuple(layer for layer in bench.narrow(technique, ctx.device) if layer not in asked)
-        best, notes = choose(technique, bench, tuple(dict.fromkeys(asked)) + narrow, ctx)
+        kept = tuple(dict.fromkeys(asked)) + narrow
+        codes = bench.coded(kept, ctx)
+        best, notes = choose(technique, bench, kept, codes, ctx)
+        notes += narrow_words(codes)
         if narrow:
             notes += (f"{narrow[0]} sees under four channels and is faster in float.",)
     return best.with_(state="quantized", notes=model.notes + notes, sensitivity=model.sensitivity + rows)
 
 
-def choose(technique: StaticQuantization, bench: Bench, kept: tuple[str, ...], ctx: Context) -> tuple[Network, tuple[str, ...]]:
+def choose(technique: StaticQuantization, bench: Bench, kept: tuple[str, ...], codes: dict[str, Codes],
+           ctx: Context) -> tuple[Network, tuple[str, ...]]:
     """The network whose activation type the runtime fuses best, and what there is to say about it."""
     device = ctx.device
     small = device is not None and device.kind == "microcontroller"
     first = technique.activation if technique.activation != "auto" else ("int8" if small else "uint8")
-    network = bench.quantized(kept=kept, activation=first)
+    network = bench.quantized(kept=kept, activation=first, codes=codes)
     if small or (device is not None and "onnxruntime" not in device.runtimes):
         left = f"; in float: {', '.join(kept)}" if kept else ""
         return network, (f"Weights and activations are int8, as {device.title} wants them{left}.",)
     fused = count(network.proto)
     if technique.activation == "auto" and fused.left > len(kept):
-        other = bench.quantized(kept=kept, activation="int8")
+        other = bench.quantized(kept=kept, activation="int8", codes=codes)
         if (rival := count(other.proto)).integers > fused.integers:
             ctx.log(f"uint8 activations fuse {fused.integers} layers, int8 ones {rival.integers}: int8 is taken", "quantize")
             network, fused, first = other, rival, "int8"
     notes = [fused.sentence()]
+    if first == "int16":
+        notes.append("ONNX Runtime has no kernels for 16-bit activations: it computes in float between them.")
     if technique.activation == "int8" and fused.left > len(kept):
         notes.append("ONNX Runtime fuses more layers with uint8 activations; these int8 ones were asked for.")
     if kept:
         notes.append(f"Kept in float: {', '.join(kept)}.")
     return network, tuple(notes)
+
+
+def narrow_words(codes: dict[str, Codes]) -> tuple[str, ...]:
+    """What the page says of layers that hold fewer than 8 bits."""
+    counts = Counter(given.bits for given in codes.values() if given.bits < 8)
+    return tuple(f"{count} layer{'s' if count > 1 else ''} hold{'' if count > 1 else 's'} {bits}-bit weights; "
+                 f"the runtime widens them to int8 when it opens the file." for bits, count in sorted(counts.items()))
 
 
 @dataclass
@@ -85,6 +107,7 @@ class Bench:
     model: Network
     folder: Path
     rows: np.ndarray
+    narrowed: bool = False          # whether the ranges found were narrowed to those of least squared error
 
     def __post_init__(self) -> None:
         self.prepared = self.folder / "prepared.onnx"
@@ -118,8 +141,37 @@ class Bench:
         first = next((node for node in self.graph.node if node.op_type == "Conv" and node.input[0] == source.name), None)
         return (first.name,) if first is not None and 0 < channels < 4 and len(self.layers) > 1 else ()
 
-    def quantized(self, kept: Sequence[str] = (), only: str | None = None, activation: str = "uint8") -> Network:
-        """A quantized network. kept: layers left in float.  only: the one layer to quantize, everything else in float."""
+    def coded(self, kept: Sequence[str], ctx: Context) -> dict[str, Codes]:
+        """Codes for the layers whose weights the quantizer would not round as was asked; none for plain rounding to 8 bits."""
+        technique = self.technique
+        learns = technique.rounding == "adaptive" or technique.bias_correction
+        if technique.bits == 8 and not learns:
+            return {}
+        names = [name for name in self.layers if name not in kept]
+        edges = {next(iter(self.layers)), list(self.layers)[-1]}
+        bits = {name: 8 if name in edges else technique.bits for name in names}
+        if learns:
+            prepared = self.model.with_(proto=onnx.load(self.prepared))
+            return reconstruct(prepared, self.model.feed(self.rows), bits, ctx, per_channel=technique.per_channel,
+                               iterations=technique.iterations if technique.rounding == "adaptive" else 0,
+                               correct=technique.bias_correction)
+        return {name: self.nearest(name, bits[name]) for name in names if bits[name] < 8}
+
+    def nearest(self, name: str, bits: int) -> Codes:
+        """A layer's weights rounded to nearest on a grid of so many bits."""
+        return on_grid(self.floats[name].weight, bits, channel_axis(self.floats[name]), self.technique.per_channel)
+
+    @cached_property
+    def floats(self) -> dict[str, Layer]:
+        """The prepared graph's layers with their weights."""
+        return {layer.name: layer for layer in weighted(onnx.load(self.prepared))}
+
+    def quantized(self, kept: Sequence[str] = (), only: str | None = None, activation: str = "uint8",
+                  codes: Mapping[str, Codes] | None = None) -> Network:
+        """A quantized network. kept: layers left in float.  only: the one layer to quantize, everything else in float.
+
+        codes: of layers that are not rounded to nearest in 8 bits.
+        """
         target = self.folder / "quantized.onnx"
         ranges = self.folder / "ranges.json"
         quantize_static(
@@ -128,7 +180,13 @@ class Bench:
             weight_type=QuantType.QInt8, calibrate_method=METHODS[self.technique.calibration], calibration_cache_path=ranges,
             nodes_to_exclude=list(kept), nodes_to_quantize=[only] if only else None,
             extra_options={"CalibPercentile": self.technique.percentile})
+        if self.technique.calibration == "mse" and not self.narrowed:
+            self.narrowed = True
+            narrow(onnx.load(self.prepared), ranges, Reader(self.model, self.rows, self.graph.input[0]).batches)
+            return self.quantized(kept, only, activation, codes)
         proto = onnx.load(target)
+        if codes:
+            proto = place(proto, codes, {name: self.floats[name].bias for name in codes})
         return self.model.with_(proto=slim(shield(proto, kept) if activation == "uint8" else proto), state="quantized")
 
     def measure_layers(self, data: Dataset, ctx: Context) -> tuple[Sensitivity, ...]:
@@ -164,6 +222,12 @@ def prepare(model: Network, target: Path) -> onnx.ModelProto:
         node.name = node.name or f"{node.op_type}_{number}"
     onnx.save(graph, target)
     return graph.graph
+
+
+def channel_axis(layer: Layer) -> int:
+    """The axis of a weight that counts output channels."""
+    turned = layer.kind == "Gemm" and attributes(layer.node).get("transB", 0)
+    return 0 if layer.kind == "Conv" or turned else layer.weight.ndim - 1
 
 
 def has_weights(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:

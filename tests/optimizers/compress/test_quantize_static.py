@@ -1,7 +1,9 @@
 """int8 that really runs in int8, layers that stay in float, and what each layer costs alone."""
 
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from optimizers.compress.fused import count
 from optimizers.compress.quantize_dynamic import DynamicQuantization
@@ -9,6 +11,8 @@ from optimizers.compress.quantize_static import StaticQuantization
 from optimizers.device import catalogue
 from optimizers.errors import OptimizerError
 from optimizers.measure.shipped import Shipped
+from optimizers.models.fold import fold_batch_norm
+from optimizers.models.rewrite import weighted
 
 
 def top1(network, digits):
@@ -76,3 +80,53 @@ def test_dynamic_reaches_matrix_products_only(trained, digits, context):
     found = count(made.proto)
     assert found.dense == 1 and found.float_conv == 3 and "Convolutions stay in float" in made.notes[-1]
     np.testing.assert_allclose(Shipped(made).predict(digits.test.x), Shipped(trained).predict(digits.test.x), atol=1.0)
+
+
+def outputs(network, digits):
+    return Shipped(network).predict(digits.validation.x)
+
+
+def test_the_mse_range_is_narrower_and_the_network_stays_useful(trained, digits, context):
+    made = StaticQuantization(rows=70, calibration="mse").apply(trained, digits, context)
+    assert top1(made, digits) >= top1(trained, digits) - 0.03
+    wide = StaticQuantization(rows=70).apply(trained, digits, context)
+    assert scales_of(made) < scales_of(wide)
+
+
+def scales_of(network):
+    """Sum of the activations' scales."""
+    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in network.proto.graph.initializer}
+    return sum(float(stored[node.input[1]]) for node in network.proto.graph.node if node.op_type == "QuantizeLinear")
+
+
+def test_four_bits_halve_the_weights_again_and_run_in_integers(trained, digits, context):
+    eight = StaticQuantization(rows=70, first="int8").apply(trained, digits, context)
+    four = StaticQuantization(rows=70, first="int8", bits=4).apply(trained, digits, context)
+    assert count(four.proto).left == 0, "codes of 4 bits are widened when the file is opened, and fuse like those of 8"
+    onnx.checker.check_model(four.proto)
+    inner = sum(layer.weight.size for layer in list(weighted(fold_batch_norm(trained.proto)))[1:-1])
+    assert len(eight.serialize()) - len(four.serialize()) > 0.4 * inner
+    assert "hold 4-bit weights" in " ".join(four.notes)
+
+
+@pytest.mark.parametrize("bits", [4, 2])
+def test_adaptive_rounding_beats_nearest(bits, trained, digits, context):
+    """Nearest and adaptive share scales; only which way each weight is rounded differs, and that by one code at most."""
+    plain = outputs(trained, digits)
+    gap = {rounding: float(((outputs(StaticQuantization(rows=300, bits=bits, rounding=rounding, iterations=200).apply(
+        trained, digits, context), digits) - plain) ** 2).mean()) for rounding in ("nearest", "adaptive")}
+    assert gap["adaptive"] < 0.7 * gap["nearest"]
+
+
+def test_bias_correction_gives_the_mean_back(trained, digits, context):
+    plain = outputs(trained, digits)
+    shift = {correct: np.abs((outputs(StaticQuantization(rows=300, bits=2, bias_correction=correct).apply(
+        trained, digits, context), digits) - plain).mean(axis=0)).mean() for correct in (False, True)}
+    assert shift[True] < 0.5 * shift[False]
+
+
+def test_sixteen_bits_are_closer_and_said_to_be_slow(trained, digits, context):
+    plain = outputs(trained, digits)
+    eight, sixteen = (StaticQuantization(rows=100, activation=kind).apply(trained, digits, context) for kind in ("uint8", "int16"))
+    assert np.abs(outputs(sixteen, digits) - plain).mean() < np.abs(outputs(eight, digits) - plain).mean()
+    assert any("no kernels for 16-bit" in note for note in sixteen.notes)
