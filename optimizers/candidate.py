@@ -49,6 +49,7 @@ class Sensitivity(Value):
     operator: str
     treatment: str              # "int8", "prune 50 %"
     loss: float
+    error: float = 0.0          # mean squared change of the outputs, as a share of their variance
     kept_float: bool = False
     why: str = ""
 

@@ -1,7 +1,9 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
 from optimizers.compress.half_precision import HalfPrecision
+from optimizers.compress.mixed_precision import MixedPrecision
 from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.quantize_aware import QuantizationAwareTraining
 from optimizers.compress.quantize_dynamic import DynamicQuantization
 from optimizers.compress.quantize_static import StaticQuantization
 from optimizers.technique import Technique
@@ -15,6 +17,8 @@ TECHNIQUES: dict[str, type[Technique]] = {
         FineTuning,
         ChannelPruning,
         StaticQuantization,
+        QuantizationAwareTraining,
+        MixedPrecision,
         DynamicQuantization,
         HalfPrecision,
     )

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from optimizers.compress.quantize_static_work import quiet
+from optimizers.compress.quantize_bench import quiet
 from optimizers.export.slim import slim
 from optimizers.models.fold import fold_batch_norm
 

@@ -11,7 +11,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from optimizers.compress.fused import count
-from optimizers.compress.quantize_static_work import quiet
+from optimizers.compress.quantize_bench import quiet
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 

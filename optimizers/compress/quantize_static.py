@@ -22,6 +22,7 @@ class StaticQuantization(Technique):
     title: ClassVar[str] = "int8"
     family: ClassVar[str] = "quantization"
     gives: ClassVar[State] = "quantized"
+    version: ClassVar[int] = 2
     paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2020, arXiv:2004.10568 (adaptive rounding); " \
                            "Nagel et al. 2019, arXiv:1906.04721 (bias correction)"
 
@@ -40,7 +41,9 @@ class StaticQuantization(Technique):
     activation: Literal["auto", "uint8", "int8", "int16"] = param(
         "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere; int16 is for "
                 "16x8 kernels of embedded runtimes, ONNX Runtime has none and computes in float around it")
-    reduce_range: bool = param(False, "Weights in 7 bits: for x86 processors without VNNI, where 8 bits can overflow in a sum")
+    weight_range: Literal["auto", "full", "reduced"] = param(
+        "auto", "Reduced keeps weights within 7 bits; auto does so for x86, whose processors without VNNI add products in 16 bits, "
+                "which overflow")
     first: Literal["auto", "int8"] = param(
         "auto", "The first convolution; auto leaves it in float where it sees under four channels and ONNX Runtime runs it: faster so")
     keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")

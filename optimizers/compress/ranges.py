@@ -18,9 +18,14 @@ RATIOS = np.linspace(0.3, 1.0, 36)
 
 def narrow(prepared: onnx.ModelProto, cache: Path, batches: Iterable[Mapping[str, np.ndarray]], levels: int = 256) -> None:
     """Rewrite a min-max calibration cache with the ranges of least squared error over the batches' values."""
+    values = sampled(prepared, list(load_tensors_data(cache)), batches)
+    overlay(cache, {name: best_range(held, levels) for name, held in values.items()})
+
+
+def overlay(cache: Path, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Rewrite some ranges of a cache; the others stay."""
     whole = load_tensors_data(cache)
-    found = {name: best_range(values, levels) for name, values in sampled(prepared, list(whole.keys()), batches).items()}
-    write(cache, {name: found[name] if name in found else ends(*whole[name].range_value) for name in whole})
+    write(cache, {name: ranges[name] if name in ranges else ends(*whole[name].range_value) for name in whole})
 
 
 def ends(low: np.ndarray, high: np.ndarray) -> tuple[float, float]:

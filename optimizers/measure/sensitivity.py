@@ -36,7 +36,7 @@ def by_layer(layers: Mapping[str, str], treat: Callable[[str], Network], model: 
         after = Shipped(treat(layer)).predict(x)
         loss = 100 * (whole - score(metric, y, decide(after, data.task)))
         error = float(np.mean((after - before) ** 2)) / spread
-        rows.append(Sensitivity(layer=layer, operator=operator, treatment=treatment, loss=loss,
+        rows.append(Sensitivity(layer=layer, operator=operator, treatment=treatment, loss=loss, error=error,
                                 why=f"Outputs move by {error:.2g} of their variance, over {len(x):,} validation rows."))
     return tuple(rows)
 
