@@ -72,7 +72,7 @@ class Candidate(Value):
     class_names: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()     # rows: true class, columns: predicted; test split
     sensitivity: tuple[Sensitivity, ...] = ()
-    notes: tuple[str, ...] = ()         # "Slower than the original: 1.3 times.", "3 of 9 convolutions run in int8."
+    notes: tuple[str, ...] = ()         # "Slower than the original on this machine: 1.3 times.", "3 of 9 convolutions run in int8."
     files: tuple[File, ...] = ()
 
 

@@ -55,7 +55,8 @@ def devices(known: Mapping[str, Device], as_json: bool) -> None:
         for device in known.values():
             line(device.model_dump(mode="json"))
         return
-    table([[name, device.title, device.core, f"{device.clock_mhz.value:g}", short(device.flash_kib.value) if device.flash_kib else "disk",
+    table([[name, device.title, f"{device.cores} × {device.core}" if device.cores > 1 else device.core, f"{device.clock_mhz.value:g}",
+            short(device.flash_kib.value) if device.flash_kib else "disk",
             short(device.ram_kib.value), " ".join(device.dtypes), " ".join(device.runtimes)] for name, device in known.items()],
           ["name", "device", "core", "MHz", "flash KiB", "RAM KiB", "types", "runtimes"])
 

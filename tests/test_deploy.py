@@ -1,6 +1,9 @@
 """The files for containers, read as far as that is possible where no engine runs: shape, references, and agreement with `manage.py up`."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -57,6 +60,20 @@ def compose() -> dict:
 def test_the_compose_file_follows_the_specification(compose):
     errors = [f"{'/'.join(map(str, error.path))}: {error.message}" for error in Draft202012Validator(COMPOSE).iter_errors(compose)]
     assert errors == []
+
+
+def test_compose_itself_reads_the_file():
+    """Where Docker's client has its compose plugin: no engine is needed for `config`. A missing secret is refused by name."""
+    if shutil.which("docker") is None or subprocess.run(["docker", "compose", "version"], capture_output=True).returncode:
+        pytest.skip("NO DOCKER COMPOSE: the compose file was read by the tests' own rules only")
+    bare = {key: value for key, value in os.environ.items() if key not in ("POSTGRES_PASSWORD", "ESPALIER_SECRET_KEY")}
+    command = ["docker", "compose", "-f", str(ROOT / "docker-compose.yml"), "config", "-q"]
+    with_secrets = bare | {"POSTGRES_PASSWORD": "p", "ESPALIER_SECRET_KEY": "s"}
+    done = subprocess.run(command, env=with_secrets, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(command, env=bare, capture_output=True, text=True)
+    assert done.returncode
+    assert re.search("set (POSTGRES_PASSWORD|ESPALIER_SECRET_KEY)", done.stderr)
 
 
 def test_every_reference_in_it_leads_somewhere(compose):

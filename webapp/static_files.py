@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import MissingFileError, Redirect, StaticFile
 
 
 class StaticFiles(MiddlewareMixin):
@@ -23,7 +24,7 @@ class StaticFiles(MiddlewareMixin):
         self._files = _Files(lambda request: None, _Rootless() if not Path(root).is_dir() else settings)
 
     def process_request(self, request: HttpRequest) -> HttpResponse | None:
-        found = self._files.find_file(request.path_info) if self._files.autorefresh else self._files.files.get(request.path_info)
+        found = self._files.find_file(request.path_info) if self._files.autorefresh else self._files.known(request.path_info)
         if found is None:
             return None
         answer = found.get_response(request.method, request.META)
@@ -40,6 +41,17 @@ class StaticFiles(MiddlewareMixin):
 
 class _Files(WhiteNoiseMiddleware):
     """Only the finding."""
+
+    def known(self, url: str) -> StaticFile | Redirect | None:
+        """The file as it lies there now. One edited since the start has another length, and the remembered headers would cut it."""
+        found = self.files.get(url)
+        if not isinstance(found, StaticFile):
+            return found
+        plain = next(path for encoding, path, _ in found.alternatives if not encoding.pattern)
+        try:
+            return self.get_static_file(plain, url)
+        except MissingFileError:
+            return None
 
 
 class _Rootless:

@@ -54,7 +54,7 @@ def front(job: Job) -> str:
     lines = [grid([head, *rows])]
     for one in job.candidates:
         if one.broke:
-            lines.append(f"  {one.title}: over the budget in {'; '.join(one.broke)}")
+            lines.append(f"  {one.title}: breaks {'; '.join(one.broke)}")
     used = {one.origin for candidate in shown for one in candidate.measurements.values()}
     legend = [f"{MARKS[origin] or 'no mark'} {words}" for origin, words in ORIGINS.items() if origin in used]
     lines.append(f"  * recommended; intervals are 95 %; {', '.join(legend)}")

@@ -151,7 +151,7 @@ class Yardstick:
         speedup = measured.get("speedup")
         runs_here = self.device is None or "onnxruntime" in self.device.runtimes
         if speedup is not None and runs_here and speedup.value < 0.95:
-            said.append(f"Slower than the original: {1 / speedup.value:.2g} times.")
+            said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
         return tuple(said)
 
 

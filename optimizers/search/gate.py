@@ -51,7 +51,8 @@ def floor_breach(quality: float, least: float | None) -> tuple[Breach, ...]:
     if least is None or quality >= least - 1e-9:
         return ()
     by = (least - quality) * 100
-    return (Breach(limit="floor", value=quality * 100, allowed=least * 100, by=by, unit="points", sentence=f"floor by {short(by)} points"),)
+    return (Breach(limit="floor", value=quality * 100, allowed=least * 100, by=by, unit="points",
+                   sentence=f"floor by {short(tenth(by))} points"),)
 
 
 def dtype_breach(dtypes: tuple[str, ...], device: Device | None) -> tuple[Breach, ...]:
@@ -59,6 +60,15 @@ def dtype_breach(dtypes: tuple[str, ...], device: Device | None) -> tuple[Breach
     lacking = [dtype for dtype in dtypes if device is not None and not speaks(device, dtype)]
     return tuple(Breach(limit="dtype", value=1, allowed=0, by=1, unit="", sentence=f"{dtype}, which the device does not have")
                  for dtype in lacking[:1])
+
+
+def tenth(points: float) -> float:
+    """Points to the tenth, or to one digit below it: test rows do not tell them finer.
+
+    >>> tenth(18.39), tenth(0.241), tenth(0.0312)
+    (18.4, 0.2, 0.03)
+    """
+    return round(points, 1) or float(f"{points:.1g}")
 
 
 def short(value: float) -> str:

@@ -64,8 +64,10 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
     slower = any(note.startswith("Slower than the original") for note in chosen.notes)
     gained = smaller(baseline, chosen)
     lost = loss(chosen)
+    if chosen.floor_held_on_test is False:
+        return f"It fits, but its floor did not hold on the test split. {gained}, {lost}."
     if slower and speedup:
-        return f"It fits, but it is slower than the original: {short(float(f'{1 / speedup.value:.2g}'))} times. {gained}, {lost}."
+        return f"It fits, but here it is slower than the original: {short(float(f'{1 / speedup.value:.2g}'))} times. {gained}, {lost}."
     return f"It fits. {gained}, {lost}."
 
 

@@ -12,6 +12,7 @@
   const DATASETS = [".npz", ".zip", ".csv", ".gz", ".npy", ".tsv"];
   const queue = [];
   let active = null;
+  const rows = new Set();      // whose bytes are here, and whose inspection is not over
 
   const suffix = (name) => (name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
   const kindOf = (name) => MODELS.includes(suffix(name)) ? "model" : DATASETS.includes(suffix(name)) ? "dataset" : "";
@@ -118,6 +119,19 @@
       next(this);
     }
 
+    tell(words) {
+      this.say(words);
+      if (this.link) this.find("said").append(this.link);
+    }
+
+    inspected() {
+      const shown = this.link && document.querySelector(`#asset-list a[href="${this.link.getAttribute("href")}"]`);
+      const item = shown && shown.closest("li");
+      if (!item || item.querySelector(".tag-running")) return;
+      this.tell(item.querySelector(".tag-refused") ? "Refused; the list says why. " : "Inspected. ");
+      rows.delete(this);
+    }
+
     pause() {
       this.paused = true;
       if (this.upload) this.upload.abort();
@@ -146,15 +160,16 @@
       this.find("pause").hidden = true;
       this.find("speed").textContent = "";
       const asset = response && response.getHeader("Espalier-Asset");
-      this.say("All bytes are here; it is being inspected. ");
-      if (asset) {
-        const link = Object.assign(document.createElement("a"), { href: zone.dataset.asset.replace("00000000-0000-0000-0000-000000000000", asset), textContent: "Open it" });
-        this.find("said").append(link);
-      }
+      if (asset) this.link = Object.assign(document.createElement("a"), { href: zone.dataset.asset.replace("00000000-0000-0000-0000-000000000000", asset), textContent: "Open it" });
+      this.tell("All bytes are here; it is being inspected. ");
+      rows.add(this);
       refresh(this.kind);
       next(this);
     }
   }
+
+  // The list asks again while an inspection runs; what it shows at last is said beside the upload too.
+  document.body.addEventListener("htmx:afterSettle", () => rows.forEach((row) => row.inspected()));
 
   function enqueue(row) {
     if (active && active !== row) {

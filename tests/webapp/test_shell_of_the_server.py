@@ -71,3 +71,16 @@ def test_static_files_are_those_listed_and_no_others(path):
     request = RequestFactory().get("/")
     request.path_info = path
     assert StaticFiles(lambda request: None).process_request(request) is None
+
+
+def test_a_static_file_edited_under_the_server_is_served_whole(tmp_path):
+    path = tmp_path / "a.css"
+    path.write_text("a { color: green }")
+    files = StaticFiles(lambda request: None)
+    files._files.files["/static/a.css"] = files._files.get_static_file(str(path), "/static/a.css")
+    path.write_text("a { color: green; margin: 0 }")
+    answer = files.process_request(RequestFactory().get("/static/a.css"))
+    assert answer.content == path.read_bytes()
+    assert answer["Content-Length"] == str(path.stat().st_size)
+    path.unlink()
+    assert files.process_request(RequestFactory().get("/static/a.css")) is None

@@ -25,7 +25,7 @@ class DeviceForm(forms.Form):
     device: Device
 
     title = forms.CharField(max_length=60, label="Name", help_text="As it is printed on the board: Nucleo-F446RE.")
-    core = forms.CharField(max_length=60, label="Core", help_text="Cortex-M4F, or 4 × Cortex-A72.")
+    core = forms.CharField(max_length=60, label="Core", help_text="Cortex-M4F or Cortex-A72; how many is asked below.")
     kind = forms.ChoiceField(choices=[(k, w) for k, w in KINDS.items() if k != "server"], label="Kind")
     isa = forms.CharField(max_length=40, label="Instruction set", help_text="armv7e-m, aarch64, x86-64, xtensa-lx7, rv32imc.")
     cores = forms.IntegerField(min_value=1, max_value=1024, initial=1, label="Cores")

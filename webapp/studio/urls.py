@@ -22,7 +22,4 @@ urlpatterns = [
     path(f"{ONE}/log", takeaway.log, name="job-log"),
     path(f"{ONE}/csv", takeaway.table, name="job-csv"),
     path(f"{ONE}/files/<uuid:artifact>", takeaway.file, name="job-file"),
-    path("t/<slug:team>/examples/<slug:name>/start", examples.example_start, name="example-start"),
-    path("t/<slug:team>/examples/<uuid:asset>", examples.example, name="example"),
-    path("t/<slug:team>/examples/<uuid:asset>/go", examples.example_go, name="example-go"),
 ]

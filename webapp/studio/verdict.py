@@ -10,6 +10,8 @@ from webapp.studio import words
 from webapp.studio.axes import quality_of, value
 from webapp.studio.front import broke
 
+SLOWER = 0.95      # a speed-up below this is called slower, here as in the candidate's own notes; above it, it is called nothing
+
 
 @dataclass(frozen=True)
 class BudgetBar:
@@ -137,7 +139,7 @@ def warnings(c: Candidate) -> list[str]:
     if c.floor_held_on_test is False:
         said.append("The floor held on validation, where choices are made, but not on the test split.")
     speed = c.measurements.get("speedup")
-    if speed and (speed.high if speed.high is not None else speed.value) < 1 and not any("slower" in note.lower() for note in c.notes):
+    if speed and speed.value < SLOWER and (speed.high is None or speed.high < 1) and not any("slower" in note.lower() for note in c.notes):
         said.append(f"Slower than the original on this server: {times(1 / speed.value)} times.")
     return said + [note for note in c.notes if "slower" in note.lower()]
 

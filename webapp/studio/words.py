@@ -121,6 +121,21 @@ def about(seconds: float | None, long: bool = False) -> str:
     return f"about {hours} hour{'s' if hours > 1 else ''}" if long else f"about {hours}{THIN}h"
 
 
+def between(low: float | None, high: float | None) -> str:
+    """Two ends of an estimate as one phrase; the same words are said once.
+
+    >>> between(1140, 2040), between(60, 120), between(10, 20), between(30, 240), between(3000, 9000)
+    ('19 to 34\u202fmin', '1 to 2\u202fmin', 'less than 1\u202fmin', 'up to 4\u202fmin', '50\u202fmin to 2\u202fh')
+    """
+    first, last = about(low).removeprefix("about "), about(high).removeprefix("about ")
+    if first == last:
+        return first
+    if first.startswith("less"):
+        return f"up to {last}"
+    number, _, unit = first.partition(THIN)
+    return f"{number if last.endswith(THIN + unit) else first} to {last}"
+
+
 def si(value: float | None) -> tuple[str, str]:
     """Large counts in thousands, millions, billions.
 

@@ -61,9 +61,12 @@ def test_sentences():
     change = Change(value=-0.42, low=-0.7, high=-0.1, n=100, verdict="worse", how="")
     small = candidate("small", 38, 0.907, change=change)
     assert verdict.sentence([base, small], small, base) == "It fits. 8.2 times smaller, 0.4 points lost."
-    slow = candidate("slow", 78, 0.911, change=change.model_copy(update={"value": 0.0}), notes=("Slower than the original: 1.3 times.",))
+    slow = candidate("slow", 78, 0.911, change=change.model_copy(update={"value": 0.0}),
+                     notes=("Slower than the original on this machine: 1.3 times.",))
     slow = slow.model_copy(update={"measurements": slow.measurements | {"speedup": number(0.76, "times")}})
-    assert verdict.sentence([base, slow], slow, base).startswith("It fits, but it is slower than the original: 1.3 times.")
+    assert verdict.sentence([base, slow], slow, base).startswith("It fits, but here it is slower than the original: 1.3 times.")
+    missed = small.model_copy(update={"floor_held_on_test": False})
+    assert verdict.sentence([base, missed], missed, base).startswith("It fits, but its floor did not hold on the test split. 8.2 times")
     broke = gate.budget_breaches({"ram_kib": number(86.0)}, Goal(limits=Limits(ram_kib=48)), None)
     large = candidate("x", 1, 0.9, fits=False, broke=broke)
     assert verdict.sentence([large], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."

@@ -79,6 +79,11 @@ def about(seconds: float | None) -> str:
 
 
 @register.filter
+def between(low: float | None, high: float | None) -> str:
+    return words.between(low, high)
+
+
+@register.filter
 def si(value: float | None) -> SafeString:
     """Large counts: 13.1 M."""
     return with_unit(*words.si(value))
