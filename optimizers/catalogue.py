@@ -1,5 +1,6 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
+from optimizers.compress.binarize import Binarization
 from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.prune_channels import ChannelPruning
 from optimizers.compress.quantize_dynamic import DynamicQuantization
@@ -17,5 +18,6 @@ TECHNIQUES: dict[str, type[Technique]] = {
         StaticQuantization,
         DynamicQuantization,
         HalfPrecision,
+        Binarization,
     )
 }

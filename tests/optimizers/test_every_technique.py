@@ -10,7 +10,8 @@ from optimizers.errors import OptimizerError
 from optimizers.measure.shipped import Shipped
 from optimizers.recipe import Recipe, build
 
-QUICK = {"train": {"epochs": 1, "architecture": "tiny-cnn"}, "fine-tune": {"epochs": 1}, "quantize-static": {"rows": 32}}
+QUICK = {"train": {"epochs": 1, "architecture": "tiny-cnn"}, "fine-tune": {"epochs": 1}, "quantize-static": {"rows": 32},
+         "binarize": {"epochs": 1}}
 each = pytest.mark.parametrize("name", TECHNIQUES)
 
 
