@@ -46,8 +46,9 @@ def with_binary(proto: onnx.ModelProto, layers: list[Layer], seen: dict[str, See
     own_way = joined(proto, {layer.node.output[0] for layer in layers})
     parts: dict[str, Part] = {}
     places = []
+    ways: dict[tuple[Any, ...], str] = {}
     for layer in layers:
-        builder = Builder(proto, layer, seen[layer.name])
+        builder = Builder(proto, layer, seen[layer.name], ways)
         places.append(builder.build(activations, shortcuts and layer.node.output[0] not in own_way))
         parts[layer.name] = Part(builder.nodes, builder.tensors)
     made = replaced(proto, parts)
@@ -61,10 +62,10 @@ def joined(proto: onnx.ModelProto, binary: set[str]) -> set[str]:
 
 
 class Builder:
-    """Nodes and tensors of one binary layer."""
+    """Nodes and tensors of one binary layer. ways: shortcuts made so far, for layers that want the same of the same value."""
 
-    def __init__(self, proto: onnx.ModelProto, layer: Layer, seen: Seen) -> None:
-        self.proto, self.layer, self.seen = proto, layer, seen
+    def __init__(self, proto: onnx.ModelProto, layer: Layer, seen: Seen, ways: dict[tuple[Any, ...], str]) -> None:
+        self.proto, self.layer, self.seen, self.ways = proto, layer, seen, ways
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: dict[str, np.ndarray] = {}
 
@@ -113,8 +114,11 @@ class Builder:
         fits = len(size_in) == len(size_out) and all(a == b * s for a, b, s in zip(size_in, size_out, strides, strict=True))
         if not fits or outs % ins or outs // ins > MOST_REPEATS or max(strides, default=1) > MOST_REPEATS:
             return ""
-        pooled = self.node("AveragePool", [x], kernel_shape=strides, strides=strides) if max(strides, default=1) > 1 else x
-        return self.node("Concat", [pooled] * (outs // ins), axis=1) if outs > ins else pooled
+        wish = (x, *strides, outs // ins)
+        if wish not in self.ways:
+            pooled = self.node("AveragePool", [x], kernel_shape=strides, strides=strides) if max(strides, default=1) > 1 else x
+            self.ways[wish] = self.node("Concat", [pooled] * (outs // ins), axis=1) if outs > ins else pooled
+        return self.ways[wish]
 
 
 def with_slopes(made: onnx.ModelProto, before: onnx.ModelProto, layers: list[Layer]) -> onnx.ModelProto:
