@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.0}      # of one stored weight, by the type it is computed in
+BITS = {"fp32": 32.0, "fp16": 16.0, "int8": 8.0, "bit": 1.0}      # of one stored weight, by the type it is computed in
 
 
 class Body(NamedTuple):

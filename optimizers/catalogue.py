@@ -1,5 +1,6 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
+from optimizers.compress.binarize import Binarization
 from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.mixed_precision import MixedPrecision
 from optimizers.compress.prune_channels import ChannelPruning
@@ -21,5 +22,6 @@ TECHNIQUES: dict[str, type[Technique]] = {
         MixedPrecision,
         DynamicQuantization,
         HalfPrecision,
+        Binarization,
     )
 }

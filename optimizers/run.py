@@ -17,6 +17,7 @@ from optimizers.measure.yardstick import Figures, Yardstick, shipped
 from optimizers.recipe import Recipe
 from optimizers.search import estimate, planner, verdict
 from optimizers.search.plan_board import Board
+from optimizers.technique import WORDS
 
 if TYPE_CHECKING:
     from optimizers.context import Context
@@ -197,7 +198,7 @@ class Run:
         self.tell(candidate)
 
     def candidate(self, recipe: Recipe, network: Network, figures: Figures, steps: tuple[Outcome, ...], first: bool) -> Candidate:
-        title = recipe.title() if recipe.steps else "baseline " + {"float": "fp32", "half": "fp16", "quantized": "int8"}[network.state]
+        title = recipe.title() if recipe.steps else f"baseline {WORDS[network.state]}"
         start = Outcome(technique="baseline", title="baseline", seconds=0.0, quality=self.yardstick.scores["validation"],
                         size_kib=self.yardstick.baseline.bytes / 1024)
         return Candidate(

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 State = Literal["float", "quantized", "half", "binarized"]      # what a step takes and gives
 STATES: tuple[State, ...] = ("float", "quantized", "half", "binarized")
+WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "1 bit"}         # what is stored
+ARITHMETIC: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "fp32"}    # what the runtime computes in
 
 
 def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",

@@ -1,4 +1,5 @@
-"""The same graph in fewer bytes: exporters' notes, inferred shapes and repeated constants go; long names of inner tensors are shortened.
+"""The same graph in fewer bytes: exporters' notes, inferred shapes, attributes that say what is so anyway, and repeated constants go; long
+names of inner tensors are shortened.
 
 On a ResNet-8 in int8 this takes 118 KB to 88 KB, and every output stays bit for bit the same.
 """
@@ -6,6 +7,8 @@ On a ResNet-8 in int8 this takes 118 KB to 88 KB, and every output stays bit for
 from __future__ import annotations
 
 import onnx
+
+from optimizers.models.graph import opset
 
 NAMED = ("Conv", "ConvTranspose", "Gemm", "MatMul")       # layers a person may want to name; other nodes lose theirs
 
@@ -16,13 +19,15 @@ def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:
     fresh.CopyFrom(proto)
     graph = fresh.graph
     fresh.doc_string = graph.doc_string = ""
-    for holder in (fresh, graph, *graph.node, *graph.initializer):
+    for holder in (fresh, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):
         if hasattr(holder, "metadata_props"):
             del holder.metadata_props[:]
     del graph.value_info[:]
     del graph.quantization_annotation[:]
     for part in (*graph.node, *graph.initializer):
         part.doc_string = ""
+    for node in graph.node:
+        drop_defaults(node, opset(fresh))
     inner = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
     if any(attribute.type in inner for node in graph.node for attribute in node.attribute):
         return fresh                                    # inner graphs read outer names; leave those alone
@@ -30,6 +35,26 @@ def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:
     if rename or same:
         rename_tensors(graph, same, rename)
     return fresh
+
+
+def drop_defaults(node: onnx.NodeProto, version: int) -> None:
+    """Attributes that have the operator's default value, and steps of one in a convolution, which are its default too."""
+    if node.domain not in ("", "ai.onnx") or not onnx.defs.has(node.op_type, max_inclusive_version=version):
+        return
+    schema = onnx.defs.get_schema(node.op_type, version).attributes
+    steps = ("strides", "dilations") if node.op_type == "Conv" else ()
+    kept = [attribute for attribute in node.attribute
+            if not (attribute.name in schema and same_value(attribute, schema[attribute.name].default_value))
+            and not (attribute.name in steps and set(attribute.ints) == {1})]
+    if len(kept) < len(node.attribute):
+        del node.attribute[:]
+        node.attribute.extend(kept)
+
+
+def same_value(attribute: onnx.AttributeProto, default: onnx.AttributeProto) -> bool:
+    simple = (onnx.AttributeProto.INT, onnx.AttributeProto.FLOAT, onnx.AttributeProto.STRING)
+    return attribute.type == default.type and attribute.type in simple and not attribute.ref_attr_name \
+        and onnx.helper.get_attribute_value(attribute) == onnx.helper.get_attribute_value(default)
 
 
 def merge_constants(graph: onnx.GraphProto) -> dict[str, str]:

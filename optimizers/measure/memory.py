@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from optimizers.models.graph_facts import analyse
+from optimizers.models.graph_packed import packed_bits
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
@@ -38,16 +39,34 @@ def needs(network: Network) -> Needs:
 
 
 def by_type(network: Network, layers: dict[str, int], total: int) -> dict[str, int]:
-    """Multiply-accumulates in "int8" and in "fp32" (or "fp16"). What no layer owns counts with the majority."""
+    """Multiply-accumulates in "bit", in "int8" and in "fp32" (or "fp16"). What no layer owns counts with the majority.
+
+    "bit": both factors are +1 or -1, so that XNOR and a count of ones do it where a backend can; stock ONNX Runtime multiplies in fp32.
+    """
     if network.state == "half":
         return {"fp16": total}
+    bits = in_bits(network.proto)
     made = {name: node.op_type for node in network.proto.graph.node for name in node.output}
-    integer = {node.name or node.output[0] for node in network.proto.graph.node if in_integers(node, made)}
-    counted = sum(macs for name, macs in layers.items() if name in integer)
-    floats = sum(macs for name, macs in layers.items() if name not in integer)
-    rest = total - counted - floats
-    return {name: count for name, count in
-            {"int8": counted + (rest if counted > floats else 0), "fp32": floats + (rest if counted <= floats else 0)}.items() if count}
+    counts = dict.fromkeys(("bit", "int8", "fp32"), 0)
+    owners = {node.name or node.output[0]: node for node in network.proto.graph.node}
+    for name, macs in layers.items():
+        node = owners.get(name)
+        integer = node is not None and in_integers(node, made)
+        counts["bit" if name in bits else "int8" if integer else "fp32"] += macs
+    most = max(reversed(counts), key=counts.__getitem__)
+    counts[most] += total - sum(counts.values())
+    return {name: count for name, count in counts.items() if count}
+
+
+def in_bits(proto: onnx.ModelProto) -> set[str]:
+    """Names of the products of a weight in packed single bits and of activations that a Where made +1 or -1."""
+    makers = {name: node for node in proto.graph.node for name in node.output}
+    dims = {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
+    units = {tensor.name for tensor in proto.graph.initializer
+             if prod(tensor.dims) == 1 and abs(onnx.numpy_helper.to_array(tensor).item()) == 1}
+    return {node.name or node.output[0] for node in proto.graph.node
+            if node.op_type in PRODUCTS and packed_bits(node.input[1], makers, dims) == 1
+            and (sign := makers.get(node.input[0])) is not None and sign.op_type == "Where" and units.issuperset(sign.input[1:])}
 
 
 def in_integers(node: onnx.NodeProto, made: dict[str, str]) -> bool:

@@ -15,6 +15,7 @@ import onnx
 from optimizers.cards import Layer, Tensor
 from optimizers.models.graph_macs import Unknown, macs
 from optimizers.models.graph_memory import peak_bytes
+from optimizers.models.graph_packed import packed_weights
 from optimizers.models.graph_shapes import Scope, bodies, dtype_name, free_inputs, scope_of, tensor, tensor_of, with_shapes
 
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
@@ -53,7 +54,9 @@ def analyse(proto: onnx.ModelProto) -> GraphFacts:
                         for node in every_node(proto.graph) if node.op_type != "Constant")
     rows = batch_of((*free_inputs(proto.graph), *shaped.graph.output))
     layers, total = layers_of(shaped.graph, scope)
-    counted, width = parameters(proto.graph, weights)
+    packed, tables = packed_weights(shaped.graph, scope)
+    counted, width = parameters(proto.graph, weights, tables)
+    counted += sum(packed.values())
     layers = [layer.model_copy(update={"macs": layer.macs // rows}) for layer in layers] if rows > 1 else layers
     return GraphFacts(
         layers=tuple(layers), macs=None if total is None else total // rows, parameters=counted,
@@ -140,13 +143,13 @@ def carried(name: str, scope: Scope) -> bool:
     return False
 
 
-def parameters(graph: onnx.GraphProto, weights: tuple[onnx.TensorProto, ...]) -> tuple[int, str]:
+def parameters(graph: onnx.GraphProto, weights: tuple[onnx.TensorProto, ...], tables: set[str]) -> tuple[int, str]:
     """(how many weights, the dtype most of them have).
 
     Counted: float tensors, quantized weights; each once. Not counted: scales, zero points, single numbers, Constant nodes that are
-    not the second input or later of a node with weights (tables of anchors and the like).
+    not the second input or later of a node with weights (tables of anchors and the like), and `tables` that packed weights are rebuilt with.
     """
-    scales: set[str] = set()
+    scales: set[str] = set(tables)
     integer: set[str] = set()
     for node in every_node(graph):
         places = QLINEAR_WEIGHTS.get(node.op_type, (0, 1) if node.op_type in INTEGER else ())

@@ -10,8 +10,14 @@ from optimizers.errors import OptimizerError
 from optimizers.measure.shipped import Shipped
 from optimizers.recipe import Recipe, build
 
-QUICK = {"train": {"epochs": 1, "architecture": "tiny-cnn"}, "fine-tune": {"epochs": 1}, "quantize-static": {"rows": 32},
-         "quantize-aware": {"rows": 32, "epochs": 1}, "mixed-precision": {"rows": 32, "iterations": 10}}
+QUICK: dict[str, dict] = {
+    "train": {"epochs": 1, "architecture": "tiny-cnn"},
+    "fine-tune": {"epochs": 1},
+    "quantize-static": {"rows": 32},
+    "quantize-aware": {"rows": 32, "epochs": 1},
+    "mixed-precision": {"rows": 32, "iterations": 10},
+    "binarize": {"epochs": 1},
+}
 each = pytest.mark.parametrize("name", TECHNIQUES)
 
 

@@ -1,0 +1,137 @@
+"""Weights as codes of 1, 2, 4 or 8 bits in an ordinary ONNX file: what they stand for is looked up by standard operators.
+
+The codes of all tensors of one width lie in one initializer of bytes. BitShift takes a byte apart, Gather looks each code up in the
+tensor's codebook, Mul applies a scale. All of it reads constants only, so ONNX Runtime does it once, when the session opens, and then
+holds and multiplies float32: the file is small, the arithmetic is not. Needs operator set 13.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from optimizers.models.graph import copied, keep
+from optimizers.models.rewrite import fresh
+
+WIDTHS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A tensor in codes. codes: whole numbers, of the tensor's shape.  book: (k,), k at most 2 ** bits: what code i stands for.
+
+    The tensor has the book's type: int8 for weights that integer kernels read, else float32.
+
+    scale: float32 that broadcasts against the tensor, as (outs, 1, 1, 1) for one number a channel; None for none.
+    """
+
+    codes: np.ndarray
+    book: np.ndarray
+    bits: int
+    scale: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.bits not in WIDTHS:
+            raise ValueError(f"Codes have {', '.join(map(str, WIDTHS))} bits, not {self.bits}.")
+        if not 1 <= len(self.book) <= 2**self.bits or self.codes.min(initial=0) < 0 or self.codes.max(initial=0) >= len(self.book):
+            raise ValueError(f"{self.bits}-bit codes need a book of at most {2**self.bits} entries that covers them all.")
+
+    @property
+    def entries(self) -> np.ndarray:
+        return self.book if self.book.dtype == np.int8 else self.book.astype(np.float32)
+
+    @property
+    def values(self) -> np.ndarray:
+        """The tensor the codes stand for."""
+        looked_up = self.entries[self.codes]
+        return looked_up if self.scale is None else looked_up * self.scale.astype(np.float32)
+
+
+def packed(proto: onnx.ModelProto, table: dict[str, Coded]) -> onnx.ModelProto:
+    """A new graph in which each named initializer (or Constant node) is rebuilt from codes, under its old name."""
+    made = copied(proto)
+    keep(made.graph.initializer, [tensor for tensor in made.graph.initializer if tensor.name not in table])
+    nodes = [node for node in made.graph.node if node.op_type != "Constant" or node.output[0] not in table]
+    rebuilding = [node for bits in WIDTHS if (group := {name: coded for name, coded in table.items() if coded.bits == bits})
+                  for node in unpacking(made, group, bits)]
+    del made.graph.node[:]
+    made.graph.node.extend([*rebuilding, *nodes])
+    return made
+
+
+def unpacking(proto: onnx.ModelProto, group: dict[str, Coded], bits: int) -> list[onnx.NodeProto]:
+    """Store the codes of tensors of one width, and return the nodes that rebuild them."""
+    one = Writer(proto, f"codes{bits}")
+    content = pack(np.concatenate([coded.codes.reshape(-1) for coded in group.values()]), bits)
+    codes = one.flat(content, bits)
+    sizes = [coded.codes.size for coded in group.values()]
+    padding = len(content) * (8 // bits) - sum(sizes)
+    books = [coded.entries for coded in group.values()]
+    shared = all(np.array_equal(book, books[0]) for book in books)
+    if shared:
+        codes = one.node("Gather", one.store("book", books[0]), codes)
+    parts = [codes]
+    if len(sizes) > 1 or padding:
+        parts = one.split(codes, sizes + ([padding] if padding else []))
+    for (name, coded), book, part in zip(group.items(), books, parts, strict=False):
+        if not shared:
+            part = one.node("Gather", one.store("book", book), part)
+        target = one.store("shape", np.array(coded.codes.shape, np.int64))
+        if coded.scale is None:
+            one.node("Reshape", part, target, makes=name)
+        else:
+            one.node("Mul", one.node("Reshape", part, target), one.store("scale", coded.scale.astype(np.float32)), makes=name)
+    return one.nodes
+
+
+class Writer:
+    """Appends tensors to a graph, and collects nodes; every name is new."""
+
+    def __init__(self, proto: onnx.ModelProto, prefix: str) -> None:
+        self.proto, self.prefix, self.nodes = proto, prefix, list[onnx.NodeProto]()
+        self.number = 0
+
+    def name(self, kind: str) -> str:
+        self.number += 1
+        return fresh(self.proto, f"{self.prefix}.{kind}.{self.number}")
+
+    def store(self, kind: str, array: np.ndarray) -> str:
+        name = self.name(kind)
+        self.proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        return name
+
+    def node(self, kind: str, *inputs: str, makes: str = "", **attributes: object) -> str:
+        output = makes or self.name(kind.lower())
+        self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
+        return output
+
+    def split(self, whole: str, sizes: list[int], makes: list[str] | None = None) -> list[str]:
+        """The value cut along its first axis."""
+        names = makes or [self.name("part") for _ in sizes]
+        self.nodes.append(helper.make_node("Split", [whole, self.store("sizes", np.array(sizes, np.int64))], names))
+        return names
+
+    def flat(self, content: np.ndarray, bits: int) -> str:
+        """Codes in order, as int32, of stored bytes. Shifting left drops the codes before, shifting right those behind."""
+        if bits == 8:
+            return self.node("Cast", self.store("bytes", content), to=TensorProto.INT32)
+        column = self.store("bytes", content.reshape(-1, 1))
+        left = self.node("BitShift", column, self.store("left", np.arange(0, 8, bits, dtype=np.uint8)), direction="LEFT")
+        right = self.node("BitShift", left, self.store("right", np.array([8 - bits], np.uint8)), direction="RIGHT")
+        return self.node("Reshape", self.node("Cast", right, to=TensorProto.INT32), self.store("all", np.array([-1], np.int64)))
+
+
+def pack(codes: np.ndarray, bits: int) -> np.ndarray:
+    """Whole numbers (n,) in bytes, the first in the highest bits; zeros fill the last byte.
+
+    >>> [f"{byte:08b}" for byte in pack(np.array([1, 2, 3, 0, 3]), 2)]
+    ['01101100', '11000000']
+    """
+    each = 8 // bits
+    padded = np.zeros(-(-len(codes) // each) * each, np.uint8)
+    padded[:len(codes)] = codes
+    shifts = np.arange(8 - bits, -1, -bits, dtype=np.uint8)
+    return np.bitwise_or.reduce(padded.reshape(-1, each) << shifts, axis=1).astype(np.uint8)

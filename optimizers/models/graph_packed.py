@@ -1,0 +1,47 @@
+"""Seeing through packed weights: how many bits a code has that a weight was rebuilt from (see `export/packed.py`, which writes them)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import onnx
+
+from optimizers.models.graph_shapes import Scope
+
+CODES_AT = {"Gather": 1}        # the input that leads on to the codes, where it is not the first
+PASSED = {"Reshape", "Split", "Mul", "Cast", "BitShift", "Gather"}
+
+
+def trail(name: str, makers: Mapping[str, onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes that rebuild a value from its codes, last first; ends where something else computes it."""
+    while (maker := makers.get(name)) is not None and maker.op_type in PASSED:
+        yield maker
+        name = maker.input[CODES_AT.get(maker.op_type, 0)]
+
+
+def packed_bits(name: str, makers: Mapping[str, onnx.NodeProto], dims: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Bits of one code behind a rebuilt weight, None for a weight that is not packed. dims: extents of the stored tensors.
+
+    A byte is shifted by as many amounts as it holds codes.
+    """
+    steps = list(trail(name, makers))
+    if not steps or not any(node.op_type == "Gather" for node in steps) or steps[-1].input[0] not in dims:
+        return None
+    shift = steps[-1]
+    return 8 // dims[shift.input[1]][0] if shift.op_type == "BitShift" else 8
+
+
+def packed_weights(graph: onnx.GraphProto, scope: Scope) -> tuple[dict[str, int], set[str]]:
+    """(weight -> how many numbers it holds, the float tensors it is rebuilt with), for every packed weight that a node reads."""
+    dims = {name: shape for name in scope.constants if (shape := scope.shape(name)) is not None}
+    inner = {name for node in graph.node if node.op_type in PASSED for name in node.input}
+    counts: dict[str, int] = {}
+    tables: set[str] = set()
+    for name in {name for node in graph.node for name in node.input} - inner:
+        if name in scope.constants and packed_bits(name, scope.makers, dims):
+            size = 1
+            for extent in dims.get(name, ()):
+                size *= extent
+            counts[name] = size
+            tables |= {other for node in trail(name, scope.makers) for other in node.input}
+    return counts, tables
