@@ -70,9 +70,10 @@ def measured(technique: MixedPrecision, bench: Bench, plain: Network, kept: Sequ
     for bits in (4, 2):
         if bits < technique.narrowest:
             continue
-        found = sensitivity.by_layer(
-            layers, lambda layer, bits=bits: bench.quantized(kept, activation=activation, codes={layer: bench.nearest(layer, bits)}),
-            plain, data, ctx, f"{bits} bits")
+        def narrowed(layer: str, bits: int = bits) -> Network:
+            return bench.quantized(kept, activation=activation, codes={layer: bench.nearest(layer, bits)})
+
+        found = sensitivity.by_layer(layers, narrowed, plain, data, ctx, f"{bits} bits")
         rows += found
         savings += [Saving(row.layer, bits, row.error, bench.floats[row.layer].weight.size * (8 - bits) / 8) for row in found]
     return rows, savings
@@ -130,7 +131,7 @@ def spelled(bits: Mapping[str, int], sizes: Mapping[str, int], technique: MixedP
     words = "; ".join(f"{few} bits: {', '.join(names[:8])}{f' and {len(names) - 8} more' if len(names) > 8 else ''}"
                       for few, names in sorted(groups.items(), reverse=True))
     kib = weight_bytes(bits, sizes) / 1024
-    said = (f"Weights by layer: {words}. {kib:.1f} KiB in all.",)
+    said = [f"Weights by layer: {words}. {kib:.1f} KiB in all."]
     if technique.weights_kib and kib > technique.weights_kib:
-        said += (f"{technique.weights_kib:g} KiB were asked for; at {technique.narrowest} bits everywhere it does not go lower.",)
-    return said
+        said.append(f"{technique.weights_kib:g} KiB were asked for; at {technique.narrowest} bits everywhere it does not go lower.")
+    return tuple(said)

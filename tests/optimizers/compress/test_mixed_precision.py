@@ -25,7 +25,7 @@ def test_a_budget_takes_as_few_savings_as_it_needs():
 
 
 def test_weights_fit_their_budget_and_the_rest_stays_in_eight_bits(trained, digits, context):
-    made = MixedPrecision(rows=50, weights_kib=14, iterations=50).apply(trained, digits, context)
+    made = MixedPrecision(rows=50, keep_above=100, weights_kib=14, iterations=50).apply(trained, digits, context)
     note = next(note for note in made.notes if note.startswith("Weights by layer"))
     assert float(note.rsplit(". ", 1)[1].split(" KiB")[0]) <= 14 and "8 bits:" in note
     assert count(made.proto).left == 1 and made.state == "quantized"
@@ -33,14 +33,14 @@ def test_weights_fit_their_budget_and_the_rest_stays_in_eight_bits(trained, digi
 
 
 def test_without_a_budget_validation_loses_no_more_than_allowed(trained, digits, context):
-    made = MixedPrecision(rows=50, max_loss=2.0, iterations=100).apply(trained, digits, context)
+    made = MixedPrecision(rows=50, keep_above=100, max_loss=2.0, iterations=100).apply(trained, digits, context)
     lost = (Shipped(trained).predict(digits.validation.x).argmax(1) == digits.validation.y).mean() - \
         (Shipped(made).predict(digits.validation.x).argmax(1) == digits.validation.y).mean()
     assert lost <= 0.04 and len(made.serialize()) < 30_000
 
 
 def test_what_cannot_be_reached_is_said(trained, digits, context):
-    made = MixedPrecision(rows=50, weights_kib=0.5, narrowest=4, rounding="nearest").apply(trained, digits, context)
+    made = MixedPrecision(rows=50, keep_above=100, weights_kib=0.5, narrowest=4, rounding="nearest").apply(trained, digits, context)
     assert any("does not go lower" in note for note in made.notes)
     assert "2 bits" not in {row.treatment for row in made.sensitivity}
 
