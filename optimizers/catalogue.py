@@ -1,6 +1,7 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
 from optimizers.compress.binarize import Binarization
+from optimizers.compress.equalize import CrossLayerEqualization
 from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.mixed_precision import MixedPrecision
 from optimizers.compress.prune_channels import ChannelPruning
@@ -17,6 +18,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
         Training,
         FineTuning,
         ChannelPruning,
+        CrossLayerEqualization,
         StaticQuantization,
         QuantizationAwareTraining,
         MixedPrecision,
