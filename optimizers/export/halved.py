@@ -1,7 +1,8 @@
-"""Float32 tensors stored as fp16 in an ordinary ONNX file: a Cast, worked out when the session opens, makes them float32 again."""
+"""Float32 tensors stored as fp16 or bf16 in an ordinary ONNX file: a Cast, worked out when the session opens, makes them float32 again."""
 
 from __future__ import annotations
 
+import ml_dtypes
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
@@ -10,19 +11,22 @@ from optimizers.export.packed import Writer
 from optimizers.models.graph import copied, keep
 
 LEAST = 8               # numbers; below that the Cast costs more bytes than it saves
-PRECISION = 1e-3        # of a tensor's largest number; one that fp16 changes by more (too small, too large) stays as it is
+# the type, and how much of a tensor's largest number it may change; a tensor it changes by more (too small, too large) stays as it is
+KINDS = {"fp16": (np.float16, 1e-3), "bf16": (ml_dtypes.bfloat16, 1e-2)}
 
 
-def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A new graph whose float32 initializers are stored in fp16 where that holds them to three digits; arithmetic stays float32.
+def halved(proto: onnx.ModelProto, kind: str = "fp16") -> onnx.ModelProto:
+    """A new graph whose float32 initializers are stored in 16 bits where that holds them to a few digits; arithmetic stays float32.
+
+    kind: "fp16" or "bf16". Constant nodes become initializers first.
 
     Tensors that differ in their first extent only share one initializer, and a Split takes it apart: a name costs as much as ten numbers.
     """
-    made = copied(proto)
+    made = stored(copied(proto))
     groups: dict[tuple[int, ...], dict[str, np.ndarray]] = {}
     for tensor in made.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT and tensor.dims and fits(array := numpy_helper.to_array(tensor)):
-            groups.setdefault(array.shape[1:], {})[tensor.name] = array.astype(np.float16)
+        if tensor.data_type == TensorProto.FLOAT and tensor.dims and fits(array := numpy_helper.to_array(tensor), kind):
+            groups.setdefault(array.shape[1:], {})[tensor.name] = array.astype(KINDS[kind][0])
     gone = {name for group in groups.values() for name in group}
     keep(made.graph.initializer, [tensor for tensor in made.graph.initializer if tensor.name not in gone])
     one = Writer(made, "half")
@@ -38,10 +42,19 @@ def halved(proto: onnx.ModelProto) -> onnx.ModelProto:
     return made
 
 
-def fits(array: np.ndarray) -> bool:
-    """Whether fp16 says the same to three digits of the largest number."""
+def stored(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Constant nodes of tensors as initializers, in place."""
+    nodes = [node for node in proto.graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]
+    for node in nodes:
+        proto.graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(node.attribute[0].t), node.output[0]))
+        proto.graph.node.remove(node)
+    return proto
+
+
+def fits(array: np.ndarray, kind: str) -> bool:
+    """Whether 16 bits say the same to a few digits of the largest number."""
     if array.size < LEAST or not np.isfinite(array).all():
         return False
     with np.errstate(over="ignore"):
-        error = np.abs(array.astype(np.float16).astype(np.float32) - array).max()
-    return bool(error <= PRECISION * np.abs(array).max())
+        error = np.abs(array.astype(KINDS[kind][0]).astype(np.float32) - array).max()
+    return bool(error <= KINDS[kind][1] * np.abs(array).max())

@@ -10,6 +10,7 @@ import onnx
 
 from optimizers.models.graph_facts import analyse
 from optimizers.models.graph_packed import packed_bits
+from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
@@ -44,7 +45,7 @@ def by_type(network: Network, layers: dict[str, int], total: int) -> dict[str, i
     "bit": both factors are +1 or -1, so that XNOR and a count of ones do it where a backend can; stock ONNX Runtime multiplies in fp32.
     """
     if network.state == "half":
-        return {"fp16": total}
+        return {arithmetic(network): total}
     bits = in_bits(network.proto)
     made = {name: node.op_type for node in network.proto.graph.node for name in node.output}
     counts = dict.fromkeys(("bit", "int8", "fp32"), 0)
@@ -56,6 +57,16 @@ def by_type(network: Network, layers: dict[str, int], total: int) -> dict[str, i
     most = max(reversed(counts), key=counts.__getitem__)
     counts[most] += total - sum(counts.values())
     return {name: count for name, count in counts.items() if count}
+
+
+def arithmetic(network: Network) -> str:
+    """What the runtime computes most products in. 16-bit weights that only a Cast reads are stored so, no more."""
+    if network.state != "half":
+        return ARITHMETIC[network.state]
+    short = {tensor.name for tensor in network.proto.graph.initializer
+             if tensor.data_type in (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)}
+    readers = {node.op_type for node in network.proto.graph.node if short.intersection(node.input)}
+    return "fp32" if readers <= {"Cast"} else "fp16"
 
 
 def in_bits(proto: onnx.ModelProto) -> set[str]:

@@ -10,11 +10,10 @@ import numpy as np
 from optimizers.candidate import ClassRow
 from optimizers.goal import Breach, Goal
 from optimizers.measure import device_model, latency, quality
-from optimizers.measure.memory import needs
+from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
 from optimizers.measurement import Change, Measurement
 from optimizers.search import gate
-from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
     from optimizers.data.dataset import Dataset, Split
@@ -130,7 +129,7 @@ class Yardstick:
              measured: dict[str, Measurement]) -> tuple[bool | None, tuple[Breach, ...]]:
         """Whether the floor held on test (told, never used), and every line that is broken; the floor is judged on validation."""
         least, on_test = (gate.floor(self.goal, self.scores[split]) for split in ("validation", "test"))
-        broke = (*gate.dtype_breach((ARITHMETIC[shipped.network.state],), self.device),
+        broke = (*gate.dtype_breach((arithmetic(shipped.network),), self.device),
                  *gate.floor_breach(self.score("validation", validation), least), *gate.budget_breaches(measured, self.goal, self.device))
         held = None if on_test is None else not gate.floor_breach(self.score("test", test), on_test)
         return held, broke
