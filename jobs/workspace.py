@@ -10,7 +10,7 @@ from pathlib import Path
 
 from jobs import store
 from jobs.claim import Lease
-from jobs.models import Asset, Job
+from jobs.models import Asset, Candidate, Job
 from jobs.sandbox import lay_code, work_root
 from optimizers.task import Task
 
@@ -43,7 +43,19 @@ def lay_task(folder: Path, job: Job, threads: int) -> Task:
     for asset in (job.model, job.dataset):
         facts |= lay_asset(folder, asset) | {f"{asset.kind}_card": asset.card} if asset else {}
     return Task(**facts, device=job.device, goal=job.goal, budget=job.budget, recipe=job.recipe,
-                done=tuple(job.candidates.order_by("created_at").values_list("key", flat=True)))
+                done=tuple(job.candidates.order_by("created_at").values_list("key", flat=True)), sensitivity=known_sensitivity(job))
+
+
+def known_sensitivity(job: Job) -> list[dict[str, object]]:
+    """What an earlier job of the team measured of this model on this dataset, for this metric and seed: measured once, it stays true."""
+    if not (job.budget or {}).get("sensitivity") or job.model is None or job.dataset is None:
+        return []
+    earlier = Candidate.objects.filter(
+        job__team=job.team_id, job__model__blob=job.model.blob_id, job__dataset__blob=job.dataset.blob_id, job__seed=job.seed,
+        job__model__options=job.model.options, job__dataset__options=job.dataset.options,
+        job__goal__metric=(job.goal or {}).get("metric"), baseline=True).exclude(data__sensitivity=[]).order_by("-created_at")
+    found = earlier.values_list("data__sensitivity", flat=True).first()
+    return found or []
 
 
 def lay_asset(folder: Path, asset: Asset) -> dict[str, object]:

@@ -61,7 +61,8 @@ def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str
         dataset_sha256=sha256(arguments.data), dataset_options=dataset_options, model_card=model, dataset_card=dataset,
         device=device_of(arguments.device or facts.get("device") or "this-server"),
         goal=Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, dataset),
-        budget=Budget(minutes=getattr(arguments, "minutes", None), candidates=getattr(arguments, "candidates", None)),
+        budget=Budget(minutes=getattr(arguments, "minutes", None), candidates=getattr(arguments, "candidates", None),
+                      sensitivity=getattr(arguments, "sensitivity", False)),
         recipe=recipe.dump() if recipe else None, seed=recipe.seed if recipe else getattr(arguments, "seed", 0), threads=arguments.threads)
 
 
@@ -122,6 +123,14 @@ class Found:
     done: events.Done | None = None
     folders: dict[str, str] = field(default_factory=dict)       # key -> folder under out
 
+    def keep(self, candidate: Candidate) -> None:
+        """One more, or one that is known better by now."""
+        keys = [row.key for row in self.candidates]
+        if candidate.key in keys:
+            self.candidates[keys.index(candidate.key)] = candidate
+        else:
+            self.candidates.append(candidate)
+
 
 def work(task: Task, out: Path, watch: Watch) -> Found:
     """Refuse at once what cannot be, else run it; --out then holds report.json, recipe.yaml and a folder for each candidate."""
@@ -135,7 +144,7 @@ def work(task: Task, out: Path, watch: Watch) -> Found:
 
     def listen(event: events.Base) -> None:
         if isinstance(event, events.Kept):
-            found.candidates.append(event.candidate)
+            found.keep(event.candidate)
         watch(event)
 
     before = signal.signal(signal.SIGINT, lambda number, frame: asked.append(number))

@@ -16,7 +16,7 @@ from optimizers.errors import OptimizerError, Stopped
 from optimizers.measure.yardstick import Figures, Yardstick, shipped
 from optimizers.recipe import Recipe
 from optimizers.search import estimate, planner, verdict
-from optimizers.search.plan_board import Board
+from optimizers.search.plan_board import PROBE, Board
 from optimizers.technique import WORDS
 
 if TYPE_CHECKING:
@@ -64,7 +64,10 @@ class Run:
         self.board = Board(self.ctx)
         self.portfolio = self.plan()
         original = self.key(Recipe((), self.task.seed)) if self.task.model is not None else None
-        self.board.lay(original, [(self.key(row.recipe), row) for row in self.portfolio.planned])
+        rows = self.portfolio.planned
+        self.quick = next((number for number, row in enumerate(rows) if planner.trains(row.recipe)), len(rows))
+        probe = (self.quick, self.probe_seconds()) if self.probes() else None
+        self.board.lay(original, [(self.key(row.recipe), row) for row in rows], probe)
         self.data = load_data(self.task, self.folder, self.ctx)
         self.yardstick = Yardstick(self.data, self.task.device, self.task.goal, self.task.seed)
         self.recall()
@@ -93,14 +96,44 @@ class Run:
         recipe = Recipe((), self.task.seed)
         with self.board.step(self.key(recipe), "baseline"):
             self.ctx.report(0.1, "measuring the original")
-            self.keep(recipe, self.model, (), 0.0)
+            self.keep(recipe, self.model.with_(sensitivity=self.task.sensitivity), (), 0.0)
+
+    def probes(self) -> bool:
+        """Whether every layer is to be looked at, which an earlier job has not done already."""
+        return self.task.budget.sensitivity and self.task.model is not None and not self.task.sensitivity
+
+    def probe_seconds(self) -> float:
+        card = self.task.model_card
+        layers, macs = (len(card.layers), card.macs or 1e7) if card else (10, 1e7)
+        return 6 * layers * (0.2 + 1000 * macs / 2.5e10)
+
+    def probe(self) -> None:
+        """Look at every layer, and write what was found beside the original."""
+        original = next((row for row in self.kept if row.baseline), None)
+        if not self.probes() or original is None or original.sensitivity or self.model is None or self.model.state != "float":
+            return
+        left = self.ctx.remaining()
+        if left is not None and left < self.probe_seconds():
+            self.board.set(PROBE, "skipped", note="Too little time is left; give the job more minutes.")
+            return
+        with self.board.step(PROBE, "Look at every layer"):
+            from optimizers.export import bundle
+            from optimizers.measure.probe import probe
+
+            known = original.model_copy(update={"sensitivity": probe(self.model, self.data, self.ctx), "files": ()})
+            written = bundle.write(known, self.yardstick.baseline, Recipe((), self.task.seed), self.task, self.data, self.folder)
+            self.kept[self.kept.index(original)] = written
+            self.remember()
+            self.ctx.emit(events.Kept(candidate=written))
 
     def follow_all(self) -> None:
         """The plan in order; then what was left out for time, as far as there is some after all."""
         start = time.monotonic()
         if len(self.portfolio.planned) > 1:
             self.ctx.training_share = SHARE_LEFT
-        self.follow_rows(self.portfolio.planned)
+        self.follow_rows(self.portfolio.planned[:self.quick])
+        self.probe()
+        self.follow_rows(self.portfolio.planned[self.quick:])
         pace = (time.monotonic() - start) / max(1.0, sum(row.seconds for row in self.portfolio.planned))
         for row in self.portfolio.later:
             left = self.ctx.remaining()

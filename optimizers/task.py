@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+from optimizers.candidate import Sensitivity
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.goal import Budget, Goal
@@ -13,6 +14,7 @@ class Task(Value):
 
     model, dataset: paths relative to FOLDER, such as "in/model.onnx"; their suffix is the upload's, lower case.
     recipe: a Recipe dump to follow; None asks the planner.  done: keys of candidates an earlier attempt already kept.
+    sensitivity: what an earlier job measured of the same model on the same dataset, layer by layer.
     """
 
     kind: Literal["inspect", "fit"]
@@ -34,3 +36,4 @@ class Task(Value):
     seed: int = 0
     threads: int = 2
     done: tuple[str, ...] = ()
+    sensitivity: tuple[Sensitivity, ...] = ()

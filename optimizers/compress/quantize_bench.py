@@ -28,7 +28,6 @@ from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
 from optimizers.models.fold import fold_batch_norm
-from optimizers.models.graph import attributes
 from optimizers.models.rewrite import Layer, weighted
 
 if TYPE_CHECKING:
@@ -110,7 +109,7 @@ class Bench:
 
     def nearest(self, name: str, bits: int) -> Codes:
         """A layer's weights rounded to nearest on a grid of so many bits."""
-        return on_grid(self.floats[name].weight, bits, channel_axis(self.floats[name]), self.technique.per_channel)
+        return on_grid(self.floats[name].weight, bits, self.floats[name].channels, self.technique.per_channel)
 
     @cached_property
     def floats(self) -> dict[str, Layer]:
@@ -185,12 +184,6 @@ def prepare(model: Network, target: Path) -> onnx.ModelProto:
         node.name = node.name or f"{node.op_type}_{number}"
     onnx.save(graph, target)
     return graph.graph
-
-
-def channel_axis(layer: Layer) -> int:
-    """The axis of a weight that counts output channels."""
-    turned = layer.kind == "Gemm" and attributes(layer.node).get("transB", 0)
-    return 0 if layer.kind == "Conv" or turned else layer.weight.ndim - 1
 
 
 def has_weights(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:

@@ -36,6 +36,14 @@ class Layer:
         return int(attributes(self.node).get("group", 1))
 
     @property
+    def channels(self) -> int:
+        """The axis of the weight that counts output channels."""
+        if self.kind == "ConvTranspose":
+            return 1
+        turned = self.kind == "Gemm" and attributes(self.node).get("transB", 0)
+        return 0 if self.kind == "Conv" or turned else self.weight.ndim - 1
+
+    @property
     def kernel(self) -> tuple[int, ...]:
         """Extents of a convolution's window, () for a matrix product."""
         return self.weight.shape[2:] if self.kind in ("Conv", "ConvTranspose") else ()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from optimizers.search.planner import Planned
 
 BASELINE_SECONDS = 5.0
+PROBE = "sensitivity"       # key of the step that looks at every layer
 
 
 class Board:
@@ -25,12 +26,18 @@ class Board:
         self.steps: dict[str, events.Step] = {}
         self.reached = 0.0
 
-    def lay(self, baseline: str | None, rows: list[tuple[str, Planned]]) -> None:
-        """Show the plan. baseline: key of the uploaded network, which is measured first."""
+    def lay(self, baseline: str | None, rows: list[tuple[str, Planned]], probe: tuple[int, float] | None = None) -> None:
+        """Show the plan. baseline: key of the uploaded network, which is measured first.
+
+        probe: before which row every layer is looked at, and how many seconds that takes.
+        """
         if baseline:
             self.steps[baseline] = events.Step(key=baseline, title="Measure the original", expected_seconds=BASELINE_SECONDS)
-        for key, row in rows:
-            self.steps[key] = events.Step(key=key, title=row.recipe.title()[:200], expected_seconds=row.seconds)
+        for number, (key, row) in enumerate([*rows, ("", None)]):
+            if probe is not None and probe[0] == number:
+                self.steps[PROBE] = events.Step(key=PROBE, title="Look at every layer", expected_seconds=probe[1])
+            if row is not None:
+                self.steps[key] = events.Step(key=key, title=row.recipe.title()[:200], expected_seconds=row.seconds)
         self.tell()
 
     def add(self, key: str, row: Planned) -> None:

@@ -213,3 +213,25 @@ def test_one_broken_recipe_does_not_take_the_others_along(tmp_path, monkeypatch)
     states = [step.state for step in of("plan", events)[-1].steps]
     assert states.count("failed") == 1 and states.count("done") == 3
     assert any("ZeroDivisionError" in event.text for event in of("log", events))
+
+
+def test_every_layer_is_looked_at_once_and_an_earlier_look_is_believed(tmp_path):
+    """What was found stands beside the original; a second job that is handed it does not look again."""
+    from optimizers.context import Context
+    from optimizers.run import run
+
+    path = train_model(tmp_path)
+    seen = {}
+    for name, known in (("first", ()), ("second", None)):
+        more = {"sensitivity": seen["first"][-1].candidate.sensitivity} if known is None else {}
+        made = task(tmp_path / name, model=path, model_name="m.onnx", model_sha256="e" * 64,
+                    budget=Budget(minutes=None, candidates=1, sensitivity=True), **more)
+        events = []
+        run(made, tmp_path / name, Context(tmp_path / name, emit=events.append))
+        seen[name] = [event for event in of("candidate", events) if event.candidate.baseline]
+        seen[f"{name} plan"] = {step.key for step in of("plan", events)[-1].steps}
+    assert len(seen["first"]) == 2 and seen["first"][0].candidate.sensitivity == () and "sensitivity" in seen["first plan"]
+    assert {row.treatment for row in seen["first"][1].candidate.sensitivity} >= {"8 bits", "2 bits", "half pruned"}
+    report = json.loads((tmp_path / "first" / "out" / seen["first"][1].candidate.key / "report.json").read_text())
+    assert len(report["candidate"]["sensitivity"]) == len(seen["first"][1].candidate.sensitivity)
+    assert len(seen["second"]) == 1 and seen["second"][0].candidate.sensitivity and "sensitivity" not in seen["second plan"]

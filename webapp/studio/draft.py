@@ -36,7 +36,8 @@ class Draft:
             self.wrong("device", "No device is chosen.", "Choose the board or machine the model must run on.", "no-device")
         self.goal = self.read_goal()
         self.budget = Budget(minutes=self.number("minutes", 0.1, 24 * 60, "minutes"),
-                             candidates=None if not data.get("candidates") else int(self.number("candidates", 1, 200, "candidates") or 1))
+                             candidates=None if not data.get("candidates") else int(self.number("candidates", 1, 200, "candidates") or 1),
+                             sensitivity=data.get("sensitivity") == "on")
         self.seed = int(self.number("seed", 0, 2**31 - 1, "seed") or 0)
         self.how = data.get("how") if data.get("how") in ("plan", "choose", "paste") else "plan"
         self.steps = forms_of(data)

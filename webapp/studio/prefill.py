@@ -6,6 +6,7 @@ from uuid import UUID
 from django.http import QueryDict
 
 from jobs.models import Asset, Job
+from optimizers.catalogue import TECHNIQUES
 from optimizers.device import Device
 from optimizers.goal import LIMITS
 from webapp.studio.steps import as_data
@@ -16,7 +17,8 @@ from webapp.teams.models import Team
 def prefilled(team: Team, asked: QueryDict, devices: dict[str, Device]) -> QueryDict:
     """Form data for a fresh page. `asked`: the address's ?model= &dataset= &device= &from=<job id>."""
     data = QueryDict(mutable=True)
-    values: dict[str, Any] = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan"}
+    values: dict[str, Any] = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan",
+                              "sensitivity": "on"}
     if earlier := job_of(team, asked.get("from", "")):
         values |= from_job(earlier)
         values |= without(earlier, asked.get("candidate", ""), asked.getlist("exclude"))
@@ -57,7 +59,7 @@ def job_of(team: Team, job_id: str) -> Job | None:
         return None
 
 
-KEEPS = {"quantize-static": "keep_float", "prune-channels": "keep"}      # technique -> its list of layers left alone
+KEEPS = ("keep_float", "keep")      # how techniques call their list of layers left alone
 
 
 def without(job: Job, key: str, layers: list[str]) -> dict[str, Any]:
@@ -66,7 +68,8 @@ def without(job: Job, key: str, layers: list[str]) -> dict[str, Any]:
     if not found or not (steps := (found.get("recipe") or {}).get("steps")):
         return {}
     for step in steps:
-        if layers and (keep := KEEPS.get(step["technique"])):
+        known = TECHNIQUES[step["technique"]].model_fields if step["technique"] in TECHNIQUES else {}
+        if layers and (keep := next((name for name in KEEPS if name in known), None)):
             params = step["params"] = dict(step.get("params") or {})
             params[keep] = list(dict.fromkeys([*(params.get(keep) or ()), *layers]))[:200]
     return {"how": "choose"} | as_data(found["recipe"])
@@ -77,7 +80,8 @@ def from_job(job: Job) -> dict:
     goal, budget = job.goal or {}, job.budget or {}
     values = {"model": str(job.model_id or ""), "dataset": str(job.dataset_id or ""), "device": (job.device or {}).get("name", ""),
               "metric": goal.get("metric", ""), "seed": str(job.seed), "minutes": plain(budget.get("minutes") or 5),
-              "candidates": plain(budget["candidates"]) if budget.get("candidates") else ""}
+              "candidates": plain(budget["candidates"]) if budget.get("candidates") else "",
+              "sensitivity": "on" if budget.get("sensitivity") else ""}
     if goal.get("max_drop") is not None:
         values |= {"hold": "drop", "drop": plain(goal["max_drop"] * 100)}
     elif goal.get("floor") is not None:

@@ -132,7 +132,8 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
     if c is None:
         return Why((), None, None, None, None, ())
     limit = getattr(result.goal.limits, chart_limit)
-    return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, limit), grids.sensitivity(c), grids.class_chart(c),
+    rows = grids.sensitivity(c) or (grids.sensitivity(result.baseline) if result.baseline else None)
+    return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, limit), rows, grids.class_chart(c),
                grids.confusion_change(c, result.baseline), recipe_words(c))
 
 
