@@ -38,7 +38,8 @@ class NotTried(Value):
 
 class DryRun(Value):
     """refusal: the whole job cannot be; then nothing is tried. seconds: until the last candidate, with a likely range.
-    all_seconds: what the whole portfolio takes when the time cut some of it off; else 0."""
+    all_seconds: what the whole portfolio takes when the time cut some of it off; else 0.
+    memory_bytes: the most the job will hold, modelled."""
 
     refusal: Refusal | None = None
     tried: tuple[Tried, ...] = ()
@@ -47,6 +48,7 @@ class DryRun(Value):
     low_seconds: float = 0.0
     high_seconds: float = 0.0
     all_seconds: float = 0.0
+    memory_bytes: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -72,6 +74,7 @@ def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, devi
         tried=tuple(Tried(title=row.recipe.title(), recipe=row.recipe.dump(), seconds=row.seconds, size_kib=row.size_kib,
                           chance=row.chance, why=row.why) for row in portfolio.planned),  # type: ignore[arg-type]
         all_seconds=unhurried(model_card, dataset_card, device, goal, budget, seed) if portfolio.later else 0.0,
+        memory_bytes=max(estimate.memory_bytes(row.recipe, model_card, dataset_card) for row in portfolio.planned),
         not_tried=left_out, seconds=capped, low_seconds=capped * SPREAD[0],
         high_seconds=max(capped, min(high, budget.minutes * 60) if budget.minutes else high),
         notes=tuple(notes(goal, device, model_card)))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from optimizers.body import Body
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.measure import device_model
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
+from optimizers.training.settings import Fitting
 
 MEASURE_SECONDS = 3.0           # latency repeats, bootstrap, hashing, files
+LIBRARIES = 450 * 2**20         # bytes of torch, ONNX Runtime and the rest once loaded, as measured
+CACHED_ROWS = 400 * 2**20       # bytes of fed rows that training keeps (training/batches.py)
+BATCH = 64                      # rows in one call where nothing is trained
 
 
 def body_of(card: ModelCard) -> Body:
@@ -58,6 +64,17 @@ def seconds(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None
             left = step.body(body_of(model))
             model = model.model_copy(update={"macs": int(left.macs) or None, "parameters": int(left.parameters)})
     return total
+
+
+def memory_bytes(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None) -> float:
+    """The most a run of the recipe holds: libraries, rows as they are fed, and for training a batch's activations with gradients."""
+    row = prod(dataset.row_shape) if dataset else 0
+    rows = dataset.splits.get("train", dataset.rows) if dataset else 0
+    held = LIBRARIES + min(CACHED_ROWS, rows * row * 4.0) + 2.0 * (dataset.rows if dataset else 0) * row
+    values = sum(prod(layer.output_shape) for layer in model.layers) if model else 20 * row
+    parameters = model.parameters if model else 1e5
+    batches = [step.batch for step in recipe.steps if isinstance(step, Fitting)]
+    return held + 16.0 * parameters + 4.0 * values * max([2.5 * max(batches, default=0), BATCH])
 
 
 def zoo_body(architecture: str) -> Body | None:

@@ -37,6 +37,7 @@ def test_a_plan_begins_with_int8_and_says_why_not():
     assert found.tried[0].title == "int8" and found.tried[0].chance == "likely" and 70 < found.tried[0].size_kib < 130
     reasons = {row.technique: row.wrong for row in found.not_tried}
     assert "fixed scales" in reasons["quantize-dynamic"] and "half-precision" in reasons["half-precision"]
+    assert 450 < found.memory_bytes / 2**20 < 1500
     assert 0 < found.low_seconds <= found.seconds <= found.high_seconds <= 300
 
 
