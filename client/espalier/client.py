@@ -78,6 +78,10 @@ class Client:
         """The catalogue and the team's own; each figure with its unit and source."""
         return list(self.wire.pages("/devices"))
 
+    def get_chains(self) -> list[dict[str, Any]]:
+        """Recipes that are known to work, by name; `recipe` of one goes into `submit_optimize_job`."""
+        return list(self.wire.pages("/chains"))
+
     def get_techniques(self) -> list[dict[str, Any]]:
         """Name, family, what it takes and gives, and the JSON Schema of its parameters."""
         return list(self.wire.pages("/techniques"))

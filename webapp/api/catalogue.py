@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from optimizers.catalogue import TECHNIQUES
+from optimizers.chains import CHAINS
 from optimizers.device import Device
 from optimizers.search.dry_run import DryRun, dry_run
 from webapp.api import wishes
@@ -14,7 +15,7 @@ from webapp.api.auth import READ, RUN
 from webapp.api.declared import refusals
 from webapp.api.once import once
 from webapp.api.problems import Fault
-from webapp.api.schemas import DeviceOut, TechniqueOut, Wish
+from webapp.api.schemas import ChainOut, DeviceOut, TechniqueOut, Wish
 from webapp.devices.lookup import every
 from webapp.devices.models import TeamDevice
 from webapp.teams import gate
@@ -51,6 +52,12 @@ def techniques(request: HttpRequest) -> Any:
     """Everything a recipe can be made of."""
     return [TechniqueOut(name=one.name, title=one.title, family=one.family, takes=list(one.takes), gives=one.gives, needs=list(one.needs),
                          paper=one.paper, version=one.version, parameters=one.parameters()) for one in TECHNIQUES.values()]
+
+
+@router.get("/chains", response={200: list[ChainOut]} | refusals(), auth=READ)
+def chains(request: HttpRequest) -> Any:
+    """Recipes that are known to work, by name; send one as `recipe` of a job as it is, or changed."""
+    return [ChainOut(name=name, title=chain.title, why=chain.why, recipe=chain.recipe().dump()) for name, chain in CHAINS.items()]
 
 
 @router.post("/plans", response={200: DryRun} | refusals(404, 409, 413), auth=READ)

@@ -71,6 +71,15 @@ class TechniqueOut(BaseModel):
     parameters: dict[str, Any]
 
 
+class ChainOut(BaseModel):
+    """recipe: what a job takes, every parameter at the chain's value."""
+
+    name: str
+    title: str
+    why: str
+    recipe: dict[str, Any]
+
+
 class ArtifactOut(BaseModel):
     id: UUID
     name: str

@@ -106,7 +106,7 @@ def worst_layer(c: Candidate) -> str:
 
 def kept_note(c: Candidate) -> str:
     if c.baseline:
-        return "Each layer alone, its weights only, nothing trained: a recipe does better, and what is dark here is what to be careful with."
+        return "Each layer alone, weights only, nothing trained: a recipe does better, and what is dark here is what to be careful with."
     kept = list(dict.fromkeys(s.layer for s in c.sensitivity if s.kept_float))
     if not kept:
         return "No layer was left in float."

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from jobs.models import Asset, Candidate, Job
 from jobs.submit import submit_fit
 from optimizers.catalogue import TECHNIQUES
+from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.goal import METRICS
 from optimizers.search.dry_run import dry_run
@@ -67,7 +68,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
         "before": earlier_baseline(draft),
-        "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family),
+        "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
     }
 
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.http import QueryDict
 
 from optimizers.catalogue import TECHNIQUES
+from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.recipe import Recipe, build
 from webapp.forms import TechniqueForm, form_for
@@ -62,10 +63,11 @@ def edited(data: QueryDict, do: str) -> QueryDict:
     verb, _, key = do.partition("-")
     if verb == "minutes" and key.isdigit():
         data["minutes"] = key
-    elif verb == "add" and data.get("new_technique") in TECHNIQUES and len(keys) < MOST:
-        key = str(max(map(int, keys), default=-1) + 1)
-        data[f"technique-{key}"] = data["new_technique"]
-        keys.append(key)
+    elif verb == "add":
+        for key, values in added(data.get("new_technique", ""), max(map(int, keys), default=-1) + 1):
+            if len(keys) < MOST:
+                keys.append(key)
+                data.update(values)
     elif key in keys:
         place = keys.index(key)
         keys.pop(place)
@@ -75,10 +77,20 @@ def edited(data: QueryDict, do: str) -> QueryDict:
     return data
 
 
-def as_data(recipe: dict[str, Any]) -> dict[str, Any]:
-    """Form data that shows a stored recipe dump as chosen techniques."""
+def added(wish: str, first: int) -> list[tuple[str, dict[str, str]]]:
+    """The steps that one choice adds, each with its key and form data: a technique, or every step of a chain ("chain half")."""
+    if wish in TECHNIQUES:
+        return [(str(first), {f"technique-{first}": wish})]
+    chain = CHAINS.get(wish.removeprefix("chain "))
+    shown = as_data(chain.recipe().dump(), first) if chain else {"step": []}
+    return [(key, {name: value for name, value in shown.items() if name.split("-")[0] == key or name.endswith(f"-{key}")})
+            for key in shown["step"]]
+
+
+def as_data(recipe: dict[str, Any], first: int = 0) -> dict[str, Any]:
+    """Form data that shows a stored recipe dump as chosen techniques, numbered from `first`."""
     data: dict[str, Any] = {"step": []}
-    for number, step in enumerate(recipe.get("steps", [])):
+    for number, step in enumerate(recipe.get("steps", []), first):
         key = str(number)
         data["step"].append(key)
         data |= {f"technique-{key}": step["technique"], f"sent-{key}": "1"}

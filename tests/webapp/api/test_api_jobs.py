@@ -176,6 +176,12 @@ def test_a_device_must_make_sense(api):
     assert not TeamDevice.objects.exists()
 
 
+def test_chains_are_recipes_a_job_takes(api):
+    rows = {row["name"]: row for row in api.get("/chains").json()}
+    assert [step["technique"] for step in rows["half"]["recipe"]["steps"]] == ["prune-channels", "fine-tune", "quantize-static"]
+    assert rows["half"]["title"] and rows["half"]["why"].endswith(".")
+
+
 def test_techniques_carry_their_schema(api):
     rows = {row["name"]: row for row in api.get("/techniques").json()}
     assert {"train", "fine-tune", "prune-channels", "quantize-static", "quantize-dynamic"} <= set(rows)

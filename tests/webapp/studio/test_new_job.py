@@ -88,6 +88,17 @@ def test_steps_are_added_moved_and_removed_without_scripts(garden):
     assert steps.edited(data, "add-anything").getlist("step"), "an unknown button changes nothing"
 
 
+def test_a_chain_adds_all_its_steps_with_its_parameters(garden):
+    data = steps.edited(data_of(step=[], new_technique="train"), "add")
+    data["new_technique"] = "chain half"
+    data = steps.edited(data, "add")
+    assert [data[f"technique-{key}"] for key in data.getlist("step")] == ["train", "prune-channels", "fine-tune", "quantize-static"]
+    built = steps.recipe_of(steps.forms_of(data), 0)
+    assert built.steps[1].share == 0.5
+    data["new_technique"] = "chain nothing"
+    assert len(steps.edited(data, "add").getlist("step")) == 4
+
+
 def test_every_technique_has_a_form_that_gives_its_defaults_back():
     from optimizers.catalogue import TECHNIQUES
     from optimizers.recipe import build
