@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from optimizers.candidate import Candidate
 from optimizers.search.gate import short
-from optimizers.search.pareto import front
+from optimizers.search.pareto import dominates, front
 
 CHANCE = "The network answers little better than chance"      # how the yardstick's note on such a baseline begins
 
@@ -20,10 +20,10 @@ def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candid
     fitting = [row for row in candidates if row.fits]
     sure = [row for row in fitting if row.key in likely]
     if sure:
-        best = min(sure, key=lambda row: (size(row), -(row.validation or 0)))
+        best = unbeaten(min(sure, key=lambda row: (size(row), -(row.validation or 0))), sure)
         return best, "the smallest file that keeps the floor in at least four of five resamplings of validation"
     if fitting:
-        best = max(fitting, key=lambda row: (row.validation or 0, -size(row)))
+        best = unbeaten(max(fitting, key=lambda row: (row.validation or 0, -size(row))), fitting)
         return best, "the best on validation of those that fit; none keeps the floor in four of five resamplings"
     return None, ""
 
@@ -38,6 +38,21 @@ def frontier(candidates: Sequence[Candidate]) -> tuple[str, ...]:
             seen.add(content)
             rows.append(row)
     return tuple(row.key for row in front(rows, costs))
+
+
+def unbeaten(row: Candidate, among: Sequence[Candidate]) -> Candidate:
+    """The row, or who beats it; nobody is recommended beside a file that is better in every way."""
+    others = beaten(among)
+    while row.key in others:
+        row = others[row.key]
+    return row
+
+
+def beaten(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
+    """Key -> the smallest candidate that is no worse on validation, size and latency, and better on one of them."""
+    rows = sorted(candidates, key=size)
+    found = {row.key: next((other for other in rows if dominates(costs(other), costs(row))), None) for row in rows}
+    return {key: other for key, other in found.items() if other is not None}
 
 
 def costs(row: Candidate) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ from optimizers.errors import OptimizerError
 from optimizers.goal import Goal
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
+from optimizers.search.verdict import beaten as beaten_among
 from webapp.studio import front, grids, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
@@ -34,6 +35,7 @@ class TableRow:
     strip: verdict.Strip | None
     costs: tuple[CostCell, ...]
     verdict: str
+    beaten: str = ""        # title of a candidate that is no worse on validation, size and latency, and better on one
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     reach = verdict.reach_of(candidates, floor)
     warnings = verdict.warnings(chosen) if chosen and not chosen.baseline else []
     columns = table_axes(goal, axes)
-    fits = bool(best and best.fits)
+    fits, beaten = bool(best and best.fits), beaten_among(candidates)
     return Result(
         goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen,
         picked=picked,
@@ -122,7 +124,8 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
         fitting=sum(c.fits and not c.baseline for c in candidates), front=tuple(keys),
         bars=tuple(verdict.budget_bars(chosen, goal)) if chosen else (), strip=verdict.strip(chosen, floor, reach) if chosen else None,
         floor=floor, chip=verdict.chip_line(device), loss=verdict.loss_sentence(chosen) if chosen else "",
-        rows=tuple(table_row(c, goal, columns, keys, best, floor, reach) for c in ordered(candidates, best)), columns=tuple(columns),
+        rows=tuple(table_row(c, goal, columns, keys, best, floor, reach, beaten.get(c.key)) for c in ordered(candidates, best)),
+        columns=tuple(columns),
         chart=front.chart(candidates, goal, best.key if fits and best else None, picked.key if picked else None))
 
 
@@ -156,13 +159,13 @@ def ordered(candidates: list[Candidate], best: Candidate | None) -> list[Candida
 
 
 def table_row(c: Candidate, goal: Goal, columns: list[Axis], keys: list[str], best: Candidate | None, floor: float | None,
-              reach: float) -> TableRow:
+              reach: float, beaten: Candidate | None) -> TableRow:
     kind = "baseline" if c.baseline else "pick" if c is best and c.fits else "fits" if c.fits else "breaks"
     quality = Quality(goal.metric)
     found = quality_of(c, goal.metric)
     return TableRow(c=c, kind=kind, on_front=c.key in keys, quality=quality.text(found), quality_value=found,
                     strip=verdict.strip(c, floor, reach), costs=tuple(cost(c, axis) for axis in columns),
-                    verdict=verdict.row_verdict(c, floor))
+                    verdict=verdict.row_verdict(c, floor), beaten=beaten.title if beaten and not c.baseline else "")
 
 
 def cost(c: Candidate, axis: Axis) -> CostCell:

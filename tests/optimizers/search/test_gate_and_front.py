@@ -56,6 +56,14 @@ def test_the_smallest_candidate_that_likely_keeps_the_floor_is_recommended():
     assert verdict.recommend(rows[3:], set()) == (None, "")
 
 
+def test_nobody_is_recommended_beside_a_better_file():
+    """Equal in size and slower: the one that is faster at the same size is taken, and says whom it beats."""
+    slow, fast = candidate("slow", 40, 0.905, took=2.0), candidate("fast", 40, 0.905, took=1.0)
+    rows = [candidate("a", 100, 0.91, baseline=True), slow, fast]
+    assert verdict.recommend(rows, {"slow", "fast"})[0].key == "fast"
+    assert {key: other.key for key, other in verdict.beaten(rows).items()} == {"slow": "fast"}
+
+
 def test_sentences():
     base = candidate("base", 312, 0.911, baseline=True)
     change = Change(value=-0.42, low=-0.7, high=-0.1, n=100, verdict="worse", how="")
