@@ -210,3 +210,20 @@ def test_the_cards_refuse_what_has_no_hidden_layer():
     assert Binarization().refuse(card, data, catalogue()["this-server"]).code == "nothing-to-binarize"
     assert Binarization().refuse(card, None, catalogue()["this-server"]).code == "no-dataset"
     assert Binarization(keep=("c",)).refuse(card, data, catalogue()["this-server"]).code == "unknown-layer"
+
+
+def test_every_state_has_a_word_and_an_arithmetic():
+    from optimizers.technique import ARITHMETIC, STATES, WORDS
+
+    assert set(WORDS) == set(ARITHMETIC) == set(STATES)
+    assert ARITHMETIC["binarized"] == "fp32", "stock ONNX Runtime rebuilds the weights"
+
+
+def test_a_plan_orders_it_by_bits_and_models_no_time_for_them():
+    from optimizers.body import Body
+    from optimizers.device import catalogue
+    from optimizers.search import estimate
+
+    after = Binarization().body(Body(parameters=80_000, macs=9e6, activations=50_000))
+    assert after.weight_bytes == 80_000 * 1.7 / 8
+    assert "device_latency_ms" not in estimate.on_device(after, catalogue()["raspberry-pi-4"])
