@@ -71,7 +71,7 @@ def unpacking(proto: onnx.ModelProto, group: dict[str, Coded], bits: int) -> lis
     sizes = [coded.codes.size for coded in group.values()]
     padding = len(content) * (8 // bits) - sum(sizes)
     books = [coded.entries for coded in group.values()]
-    shared = all(np.array_equal(book, books[0]) for book in books)
+    shared = all(book.dtype == books[0].dtype and np.array_equal(book, books[0]) for book in books)
     if shared:
         codes = one.node("Gather", one.store("book", books[0]), codes)
     parts = [codes]
