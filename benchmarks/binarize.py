@@ -49,7 +49,8 @@ def main(wishes: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         made = technique.apply(dense, data, Context(Path(folder), seed=wishes.seed))
     _, after = line("1 bit", made, data)
-    print(f"{before / after:.1f} times smaller; {len(data.train):,} rows, {wishes.epochs} epochs, {time.process_time() - start:.0f} CPU seconds")
+    took = time.process_time() - start
+    print(f"{before / after:.1f} times smaller; {len(data.train):,} rows, {wishes.epochs} epochs, {took:.0f} CPU seconds")
     print("\n".join(made.notes))
     if wishes.out:
         wishes.out.write_bytes(shipped(made).content)

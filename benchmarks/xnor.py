@@ -54,6 +54,10 @@ def by_numpy(x: np.ndarray, w: np.ndarray, s: Shape) -> np.ndarray:
     return found
 
 
+def pointer(array: np.ndarray) -> ctypes.c_void_p:
+    return array.ctypes.data_as(ctypes.c_void_p)
+
+
 def timed(call, times: int) -> float:
     start = time.thread_time()
     for _ in range(times):
@@ -69,7 +73,6 @@ def ratio(library: ctypes.CDLL, layer: tuple[int, ...], repeats: int) -> tuple[f
     w = rng.choice([-1, 1], (s.outs, s.kernel_height, s.kernel_width, s.channels)).astype(np.int8)
     packed_x, packed_w = xnor.words_of(x > 0), xnor.filters(np.moveaxis(w, -1, 1))
     sums = {name: np.zeros((s.out_height, s.out_width, s.outs), np.int32) for name in ("int8", "xnor")}
-    pointer = lambda array: array.ctypes.data_as(ctypes.c_void_p)       # noqa: E731
     calls = {"int8": lambda: library.int8_conv2d(ctypes.byref(s), pointer(x), pointer(w), pointer(sums["int8"])),
              "xnor": lambda: library.xnor_conv2d(ctypes.byref(s), pointer(packed_x), pointer(packed_w), pointer(sums["xnor"]))}
     wanted = by_numpy(x, w, s)

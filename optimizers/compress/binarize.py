@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-KINDS = ("Conv", "Gemm")
+KINDS = ("Conv", "Gemm")            # that can become binary
+WEIGHTED = (*KINDS, "ConvTranspose", "MatMul")
 
 
 class Binarization(Fitting):
@@ -60,7 +61,8 @@ class Binarization(Fitting):
         if missing := [name for name in self.keep if layers and name not in layers]:
             return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="binarize.keep",
                            mend=f"Layers: {', '.join(sorted(layers)[:6])}.", code="unknown-layer")
-        if layers and sum(kind in KINDS for name, kind in layers.items() if name not in self.keep) < min(3, 1 + len(layers)) - bool(self.keep):
+        hidden = [name for name, kind in layers.items() if kind in WEIGHTED][1:-1]
+        if layers and not any(layers[name] in KINDS and name not in self.keep for name in hidden):
             return Refusal(wrong="The model has no Conv or Gemm between its first and its last layer, and only those become binary.",
                            where="model", mend="Use 'quantize-static'.", code="nothing-to-binarize")
         return None

@@ -40,8 +40,8 @@ def chosen(proto: onnx.ModelProto, keep: tuple[str, ...]) -> tuple[list[Layer], 
         if reason := why_not(layer, keep, before, after, read):
             left[layer.name] = reason
         elif not np.isfinite(layer.weight).all():
-            raise OptimizerError("The weights hold numbers that are not finite.", layer.name, "Train the network again, or keep it in float.",
-                                 "not-finite")
+            raise OptimizerError("The weights hold numbers that are not finite.", layer.name,
+                                 "Train the network again, or keep the layer in float.", "not-finite")
     if len(left) == len(layers):
         why = "; ".join(f"{name}: {reason}" for name, reason in list(left.items())[:4]) or "it has no layer with weights"
         raise OptimizerError(f"No layer can become binary ({why}).", "model", "Use 'quantize-static'.", "nothing-to-binarize")

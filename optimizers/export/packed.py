@@ -8,6 +8,7 @@ holds and multiplies float32: the file is small, the arithmetic is not. Needs op
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import onnx
@@ -70,7 +71,7 @@ def unpacking(proto: onnx.ModelProto, group: dict[str, Coded], bits: int) -> lis
     sizes = [coded.codes.size for coded in group.values()]
     padding = len(content) * (8 // bits) - sum(sizes)
     books = [coded.entries for coded in group.values()]
-    shared = all(np.array_equal(book, books[0]) for book in books)
+    shared = all(book.dtype == books[0].dtype and np.array_equal(book, books[0]) for book in books)
     if shared:
         codes = one.node("Gather", one.store("book", books[0]), codes)
     parts = [codes]
@@ -103,7 +104,7 @@ class Writer:
         self.proto.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
-    def node(self, kind: str, *inputs: str, makes: str = "", **attributes: object) -> str:
+    def node(self, kind: str, *inputs: str, makes: str = "", **attributes: Any) -> str:
         output = makes or self.name(kind.lower())
         self.nodes.append(helper.make_node(kind, inputs, [output], **attributes))
         return output

@@ -147,7 +147,8 @@ def parameters(graph: onnx.GraphProto, weights: tuple[onnx.TensorProto, ...], ta
     """(how many weights, the dtype most of them have).
 
     Counted: float tensors, quantized weights; each once. Not counted: scales, zero points, single numbers, Constant nodes that are
-    not the second input or later of a node with weights (tables of anchors and the like), and `tables` that packed weights are rebuilt with.
+    not the second input or later of a node with weights (tables of anchors and the like), and `tables`, by which packed weights are
+    rebuilt.
     """
     scales: set[str] = set(tables)
     integer: set[str] = set()

@@ -38,10 +38,12 @@ def residual(**changes):
                "b2": drawn(4)} | changes
     node = helper.make_node
     nodes = [node("Conv", ["x", "w1"], ["c1"], name="stem", pads=[1] * 4), node("Relu", ["c1"], ["r1"]),
-             node("Conv", ["r1", "w2", "b2"], ["c2"], name="inner", pads=[1] * 4), node("Add", ["c2", "r1"], ["a"]), node("Relu", ["a"], ["r2"]),
+             node("Conv", ["r1", "w2", "b2"], ["c2"], name="inner", pads=[1] * 4),
+             node("Add", ["c2", "r1"], ["a"]), node("Relu", ["a"], ["r2"]),
              node("Conv", ["r2", "wd"], ["d"], name="deep", pads=[1] * 4, group=4), node("Relu", ["d"], ["r3"]),
              node("Conv", ["r3", "w3"], ["c3"], name="strided", pads=[1] * 4, strides=[2, 2]), node("Relu", ["c3"], ["r4"]),
-             node("GlobalAveragePool", ["r4"], ["p"]), node("Flatten", ["p"], ["f"]), node("Gemm", ["f", "w4"], ["y"], name="head", transB=1)]
+             node("GlobalAveragePool", ["r4"], ["p"]), node("Flatten", ["p"], ["f"]),
+             node("Gemm", ["f", "w4"], ["y"], name="head", transB=1)]
     return network(nodes, weights, (1, 8, 8))
 
 
@@ -50,8 +52,9 @@ def rows(row, count=48):
     rng = np.random.default_rng(0)
     y = np.arange(count) % 3
     x = rng.normal(y.reshape(-1, *[1] * len(row)), 0.3, (count, *row)).astype(np.float32)
-    parts = [Split(x[start:stop], y[start:stop]) for start, stop in ((0, count // 2), (count // 2, 3 * count // 4), (3 * count // 4, count))]
-    return Dataset(*parts, kind="array", task="classification", classes=("a", "b", "c"))
+    half, most = count // 2, 3 * count // 4
+    return Dataset(Split(x[:half], y[:half]), Split(x[half:most], y[half:most]), Split(x[most:], y[most:]), kind="array",
+                   task="classification", classes=("a", "b", "c"))
 
 
 def done(net, context, row=(1, 8, 8), **settings):
@@ -80,7 +83,8 @@ def test_the_norm_becomes_a_factor_and_a_summand():
     """Weights of +-0.5; gamma 3, variance 4: factor 0.5 * 3 / 2; beta 1, mean 2: summand 1 - 2 * 3 / 2."""
     weights = {"w": np.array([[[[0.5]], [[-0.5]]]]), "gamma": np.array([3]), "beta": np.array([1]), "mean": np.array([2]),
                "variance": np.array([4])}
-    net = network([helper.make_node("Conv", ["x", "w"], ["s"]), helper.make_node("BatchNormalization", ["s", *list(weights)[1:]], ["m"], epsilon=0.0),
+    net = network([helper.make_node("Conv", ["x", "w"], ["s"]),
+                   helper.make_node("BatchNormalization", ["s", *list(weights)[1:]], ["m"], epsilon=0.0),
                    helper.make_node("Flatten", ["m"], ["y"])], weights, (2, 1, 1), 1)
     layer = next(iter(weighted(net.proto)))
     whole, signs = bare(net.proto, [Place(layer, "w", "", "m", False)])
@@ -143,14 +147,16 @@ def test_other_settings_run(settings, context):
 
 def test_a_perceptron_and_one_dimensional_convolutions(context):
     node = helper.make_node
-    dense = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Relu", ["h"], ["r"]), node("Gemm", ["r", "b", "bias"], ["g"], name="two"),
-                     node("Relu", ["g"], ["s"]), node("Gemm", ["s", "c"], ["y"], name="three")],
+    dense = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Relu", ["h"], ["r"]),
+                     node("Gemm", ["r", "b", "bias"], ["g"], name="two"), node("Relu", ["g"], ["s"]),
+                     node("Gemm", ["s", "c"], ["y"], name="three")],
                     {"a": drawn(6, 10), "b": drawn(10, 20), "bias": drawn(20), "c": drawn(20, 3)}, (6,))
     made = done(dense, context, row=(6,))
     assert needs(made).macs == {"bit": 200, "fp32": 120}
     line = network([node("Conv", ["x", "a"], ["h"], name="one"), node("Relu", ["h"], ["r"]),
-                    node("Conv", ["r", "b"], ["g"], name="two", pads=[1, 1]), node("Relu", ["g"], ["s"]), node("GlobalAveragePool", ["s"], ["p"]),
-                    node("Flatten", ["p"], ["f"]), node("Gemm", ["f", "c"], ["y"], name="three")],
+                    node("Conv", ["r", "b"], ["g"], name="two", pads=[1, 1]), node("Relu", ["g"], ["s"]),
+                    node("GlobalAveragePool", ["s"], ["p"]), node("Flatten", ["p"], ["f"]),
+                    node("Gemm", ["f", "c"], ["y"], name="three")],
                    {"a": drawn(5, 2, 3), "b": drawn(5, 5, 3), "c": drawn(5, 3)}, (2, 9))
     assert needs(done(line, context, row=(2, 9))).macs["bit"] == 5 * 5 * 3 * 7
 
@@ -162,7 +168,7 @@ def test_weights_become_binary_half_way_and_only_then_count_as_best():
     stages.begin(module)
 
     class Run:
-        class progress:     # noqa: N801
+        class progress:
             total = 10
 
     for step, on in ((0, False), (3, False), (4, True), (9, True)):
@@ -177,8 +183,9 @@ def test_weights_become_binary_half_way_and_only_then_count_as_best():
 
 def test_a_shared_tensor_is_left_and_nothing_left_is_refused(context):
     node = helper.make_node
-    twice = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Gemm", ["h", "b"], ["g"], name="two"), node("Gemm", ["g", "b"], ["i"], name="three"),
-                     node("Gemm", ["i", "c"], ["y"], name="four")], {"a": drawn(6, 6), "b": drawn(6, 6), "c": drawn(6, 3)}, (6,))
+    twice = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Gemm", ["h", "b"], ["g"], name="two"),
+                     node("Gemm", ["g", "b"], ["i"], name="three"), node("Gemm", ["i", "c"], ["y"], name="four")],
+                    {"a": drawn(6, 6), "b": drawn(6, 6), "c": drawn(6, 3)}, (6,))
     with pytest.raises(OptimizerError, match="shares its weights") as error:
         done(twice, context, row=(6,))
     assert error.value.refusal.code == "nothing-to-binarize"
@@ -203,3 +210,20 @@ def test_the_cards_refuse_what_has_no_hidden_layer():
     assert Binarization().refuse(card, data, catalogue()["this-server"]).code == "nothing-to-binarize"
     assert Binarization().refuse(card, None, catalogue()["this-server"]).code == "no-dataset"
     assert Binarization(keep=("c",)).refuse(card, data, catalogue()["this-server"]).code == "unknown-layer"
+
+
+def test_every_state_has_a_word_and_an_arithmetic():
+    from optimizers.technique import ARITHMETIC, STATES, WORDS
+
+    assert set(WORDS) == set(ARITHMETIC) == set(STATES)
+    assert ARITHMETIC["binarized"] == "fp32", "stock ONNX Runtime rebuilds the weights"
+
+
+def test_a_plan_orders_it_by_bits_and_models_no_time_for_them():
+    from optimizers.body import Body
+    from optimizers.device import catalogue
+    from optimizers.search import estimate
+
+    after = Binarization().body(Body(parameters=80_000, macs=9e6, activations=50_000))
+    assert after.weight_bytes == 80_000 * 1.7 / 8
+    assert "device_latency_ms" not in estimate.on_device(after, catalogue()["raspberry-pi-4"])

@@ -64,6 +64,18 @@ def test_widths_can_differ_and_a_book_may_be_shared():
     assert sorted(array.size for name, array in stored.items() if ".bytes." in name) == [4, 7]      # 15 codes of 2 bits, 54 of 1
 
 
+def test_equal_books_of_different_types_stay_apart():
+    """Integer weights and float ones of the same numbers: each is rebuilt in its own type."""
+    whole, real = Coded(np.array([0, 1, 1]), SIGNS.astype(np.int8), 1), Coded(np.array([1, 0]), SIGNS, 1)
+    nodes = [helper.make_node("Cast", ["whole"], ["c"], to=TensorProto.FLOAT), helper.make_node("Concat", ["c", "real"], ["k"], axis=0),
+             helper.make_node("Add", ["x", "k"], ["y"])]
+    made = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 5])],
+                             [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 5])],
+                             [numpy_helper.from_array(whole.values, "whole"), numpy_helper.from_array(real.values, "real")])
+    small = packed(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), {"whole": whole, "real": real})
+    assert graph.run(small, np.zeros((1, 5), np.float32))[0].tolist() == [[-1, 1, 1, 1, -1]]
+
+
 def test_wrong_codes_are_refused():
     with pytest.raises(ValueError, match="not 3"):
         Coded(np.zeros(2, int), SIGNS, 3)
@@ -77,6 +89,7 @@ def test_halved_keeps_three_digits_and_leaves_what_fp16_cannot_hold():
     x = rng.normal(size=(4, 2, 4, 4)).astype(np.float32)
     plain = two_layers(first, second)
     small = halved(plain)
-    assert np.array_equal(graph.run(small, x)[0], graph.run(two_layers(*(w.astype(np.float16).astype(np.float32) for w in (first, second))), x)[0])
+    rounded = two_layers(*(array.astype(np.float16).astype(np.float32) for array in (first, second)))
+    assert np.array_equal(graph.run(small, x)[0], graph.run(rounded, x)[0])
     assert weight_bytes(small) == weight_bytes(plain) / 2
     assert weight_bytes(halved(two_layers(first * 1e6, second * 1e-9))) == weight_bytes(plain)
