@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 
 MOST_STEPS = 50
+LEFT: dict[State, str] = {      # what a step of each state leaves to the next
+    "float": "a network in float",
+    "quantized": "integers, with no float weights left to train, prune or quantize",
+    "half": "16-bit floats, which nothing here trains, prunes or quantizes further",
+    "binarized": "hidden layers of one bit, with nothing left in them to train, prune or quantize",
+}
 
 
 class Recipe:
@@ -81,8 +87,8 @@ class Recipe:
         for number, step in enumerate(self.steps, 1):
             where = f"step {number}, {step.name}"
             if state not in step.takes:
-                takes = " or ".join(step.takes)
-                return Refusal(wrong=f"'{step.title}' takes a {takes} network, and step {number - 1} gives a {state} one.", where=where,
+                takes, before = " or ".join(step.takes), self.steps[number - 2].title
+                return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
                                mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
                                code="recipe-order")
             if model is None and number == 1 and step.name != "train":
