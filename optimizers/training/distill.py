@@ -25,8 +25,9 @@ class Distillation(Fitting):
     """Train on with a teacher's answers beside the labels: in the place of 'fine-tune' after pruning, or to fill a small network.
 
     loss = (1 - alpha) * cross entropy with the labels + alpha * T^2 * KL(teacher || student), both softened by the temperature T,
-    + hints * error of the student's feature maps against the teacher's + attention * error of where their energy lies. For numbers, the
-    squared error to the labels and to the teacher's values. Rows that are moved, mirrored or blended are so for both alike.
+    + hints * error of the student's feature maps against the teacher's + attention * error of where their energy lies; the last two fade to
+    nothing over the run. For numbers, the squared error to the labels and to the teacher's values. Rows that are moved, mirrored or blended
+    are so for both alike. Used without a run, where nothing says what the original is, the network that comes in is the original.
 
     The network becomes neither smaller nor faster by it. A teacher hardly better than the student teaches little, and what the teacher has
     wrong is learned with the rest.
@@ -48,13 +49,15 @@ class Distillation(Fitting):
                          search=(0.5, 0.9, 1.0))
     temperature: float = param(4.0, "Both answers are softened by it: higher shows more of what the teacher holds for nearly possible",
                                low=0.1, high=50, search=(2.0, 4.0))
-    hints: float = param(0.0, "Weight of the teacher's feature maps, through a linear map that is thrown away where widths differ", low=0,
-                         high=1000)
-    attention: float = param(0.0, "Weight of the teacher's attention: where in the picture the energy of its feature maps lies", low=0,
-                             high=10_000)
+    hints: float = param(0.0, "Weight at the start of the teacher's feature maps, through a linear map that is thrown away where widths "
+                              "differ", low=0, high=1000)
+    attention: float = param(0.0, "Weight at the start of the teacher's attention: where in the picture the energy of its feature maps "
+                                  "lies", low=0, high=10_000)
     blend: bool = param(False, "Each row is blended with another in a random share, for teacher and student alike (mixup)")
     epochs: int = param(6, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 8, 16))
-    rate: float = param(0.002, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.002, 0.004, 0.008))
+    batch: int = param(32, "Rows in one step; a student in few epochs wants many small steps", low=2, high=8192, unit="rows",
+                       search=(16, 32, 64))
+    rate: float = param(0.006, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.002, 0.006, 0.012))
     patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
     teacher_architecture: Literal["auto", "resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "vit-small", "mlp"] = param(
         "auto", "Zoo network that teaches; auto takes the one that computes most of those that suit the rows")
@@ -105,7 +108,8 @@ class Distillation(Fitting):
 
     def schooling(self, row_shape: tuple[int, ...]) -> Training:
         """How a teacher of the zoo is trained."""
-        return Training(architecture=self.teaching(row_shape), epochs=self.teacher_epochs, batch=self.batch, shift=self.shift, flip=self.flip)
+        return Training(architecture=self.teaching(row_shape), epochs=self.teacher_epochs, batch=self.batch, shift=self.shift,
+                        flip=self.flip)
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """Training the student, one forward of the teacher for each row (for each epoch where rows are altered), and the teachers' own

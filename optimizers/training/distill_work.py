@@ -107,13 +107,17 @@ class Teaching(Callback):
             loss = (1 - alpha) * run.loss(out, self.target(run, out, y), self.settings.label_smoothing)
         if alpha:
             loss = loss + alpha * self.soft(run, out, answers)
-        for number, (pair, value) in enumerate(zip(self.pairs, values, strict=True)):
-            mine = self.taps[number].seen
+        return loss + self.inside(run, values) if self.pairs else loss
+
+    def inside(self, run: Run, values: list[Tensor]) -> Tensor:
+        """What hints and attention add, mean over the stages; it fades to nothing, so that at the end only the answers count."""
+        loss = values[0].new_zeros(())
+        for mine, value, pair, regressor in zip((tap.seen for tap in self.taps), values, self.pairs, self.maps, strict=True):
             if self.settings.hints:
-                loss = loss + self.settings.hints / len(self.pairs) * st.hint_loss(mine, value, pair, self.maps[number])
+                loss = loss + self.settings.hints * st.hint_loss(mine, value, pair, regressor)
             if self.settings.attention and mine.dim() > 2:
-                loss = loss + self.settings.attention / len(self.pairs) * st.attention_loss(mine, value, pair)
-        return loss
+                loss = loss + self.settings.attention * st.attention_loss(mine, value, pair)
+        return loss / len(self.pairs) * max(0.0, 1 - run.at / run.progress.total)
 
     def target(self, run: Run, out: Tensor, y: Tensor) -> Tensor:
         """The labels; of blended rows, the same blend of them."""
