@@ -138,7 +138,7 @@ def soft_loss(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
 
     At a high temperature it nears half the squared distance of the centred logits divided by the number of classes.
 
-    >>> a, b = torch.tensor([[1.0, -1.0]]), torch.tensor([[0.0, 0.0]])
+    >>> a, b = torch.tensor([[1.0, -1.0]]).double(), torch.zeros(1, 2).double()
     >>> [round(soft_loss(a, b, t).item(), 4) for t in (1.0, 100.0)]             # ln(cosh 1); 1/2 * (1 + 1) / 2
     [0.4338, 0.5]
     """
