@@ -9,6 +9,7 @@ from optimizers.compress.quantize_aware import QuantizationAwareTraining
 from optimizers.compress.quantize_dynamic import DynamicQuantization
 from optimizers.compress.quantize_static import StaticQuantization
 from optimizers.technique import Technique
+from optimizers.training.distill import Distillation
 from optimizers.training.fine_tune import FineTuning
 from optimizers.training.train import Training
 
@@ -17,6 +18,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
     for technique in (
         Training,
         FineTuning,
+        Distillation,
         ChannelPruning,
         CrossLayerEqualization,
         StaticQuantization,

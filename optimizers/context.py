@@ -13,6 +13,7 @@ from optimizers.errors import Stopped
 
 if TYPE_CHECKING:
     from optimizers.device import Device
+    from optimizers.models.network import Network
 
 Emit = Callable[[events.Base], None]
 
@@ -22,6 +23,8 @@ class Context:
 
     work: the run's folder; out/ and checkpoint/ lie in it.  deadline: seconds on the monotonic clock, or None.
     device, metric: what the result must run on and is judged by, where that is known.
+    original: the network the recipe at hand started from: the uploaded one, or, without one, what its first step made. None until there
+    is one, and where a technique is used without a run.
     """
 
     def __init__(self, work: Path, *, seed: int = 0, threads: int = 1, emit: Emit = lambda event: None,
@@ -30,6 +33,7 @@ class Context:
         self.work, self.seed, self.threads, self.deadline, self.clock = work, seed, threads, deadline, clock
         self.device, self.metric = device, metric
         self._emit, self._stopping = emit, stopping
+        self.original: Network | None = None
         self.candidate = self.step = ""
         self.training_share = 0.9               # of the time left, what one training may take; less when other recipes wait
         self.epochs: int | None = None          # how many the last training had time for, where that was fewer than asked

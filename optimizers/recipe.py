@@ -91,7 +91,7 @@ class Recipe:
                 return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
                                mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
                                code="recipe-order")
-            if model is None and number == 1 and step.name != "train":
+            if model is None and number == 1 and not step.begins():
                 return Refusal(wrong="There is no model to start from.", where=where,
                                mend="Name a model, or begin the recipe with 'train'.", code="no-model")
             if device is not None and (refusal := step.refuse(model, dataset, device)):

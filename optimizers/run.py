@@ -186,8 +186,9 @@ class Run:
         a training that ran out of time is written with the epochs it had.
         """
         network, steps, prefix, done = self.model, (), str(recipe.seed), Recipe((), recipe.seed)
-        base, span = self.ctx.base, self.ctx.span
+        base, span, self.ctx.original = self.ctx.base, self.ctx.span, self.model
         for number, technique in enumerate(recipe.steps):
+            self.ctx.original = self.ctx.original or network
             prefix += json.dumps(technique.dump(), sort_keys=True)
             if prefix in self.networks:
                 network, steps, done = self.networks[prefix]

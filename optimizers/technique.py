@@ -51,6 +51,10 @@ class Technique(Value):
         """Why this cannot work for these inputs, decided from cards alone; None when it can."""
         return None
 
+    def begins(self) -> bool:
+        """Whether it can be the first step where there is no model yet."""
+        return False
+
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """A modelled duration on two cores, in seconds."""
         return 10.0

@@ -44,7 +44,7 @@ def techniques(known: Mapping[str, type[Technique]], as_json: bool) -> None:
         print(f"{name}  ({technique.family})\n  {(technique.__doc__ or '').strip().splitlines()[0]}")
         for field, spec in technique.parameters()["properties"].items():
             bounds = f", {spec['minimum']:g} to {spec['maximum']:g}" if "minimum" in spec and "maximum" in spec else ""
-            choices = f", one of {', '.join(spec['enum'])}" if "enum" in spec else ""
+            choices = f", one of {', '.join(map(str, spec['enum']))}" if "enum" in spec else ""
             unit = f" {spec['unit']}" if spec.get("unit") else ""
             print(f"    {field} = {spec.get('default')!r}{unit}{bounds}{choices}\n        {spec.get('description', '')}")
         print()

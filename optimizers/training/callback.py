@@ -1,4 +1,4 @@
-"""What a technique may add to plain training: one object with four places to step in."""
+"""What a technique may add to plain training: one object with places to step in."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ class Callback:
 
     def begin(self, module: fx.GraphModule) -> None:
         """Change the module in place before the optimizer is built: parametrize weights, insert layers. Also called on resuming."""
+
+    def feed(self, run: Run, x: Tensor) -> Tensor:
+        """The rows of one batch as the network is to see them. x: (n, ...) as fed, moved and mirrored already."""
+        return x
 
     def loss(self, run: Run, x: Tensor, out: Tensor, y: Tensor) -> Tensor:
         """The loss of one batch. x: (n, ...) as fed.  out: what the network answers before a last softmax.  y: (n,)."""

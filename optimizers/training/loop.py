@@ -86,6 +86,8 @@ class Run:
         self.notes: list[str] = []
         left = ctx.remaining()
         self.until = None if left is None else time.monotonic() + ctx.training_share * left
+        self.at, self.rows = 0, np.arange(0)        # the step at hand, its rows by number
+        self.draws = np.random.default_rng(0).bit_generator.state       # what they are moved and mirrored from
         self.seen, self.taken, self.began, self.told, self.saved = 0, 0, time.monotonic(), 0.0, time.monotonic()
 
     def check(self, data: Dataset) -> None:
@@ -144,12 +146,13 @@ class Run:
     def step(self, step: int, rows: np.ndarray, rng: np.random.Generator) -> float:
         """One batch forward, backward and one move of the weights; returns its loss."""
         x, y = self.train.take(rows)
+        self.at, self.rows, self.draws = step, rows, rng.bit_generator.state
         x = augmented(x, self.settings.shift, self.settings.flip, self.nhwc, rng)
         factor = share(step, self.progress.total, round(self.settings.warmup * self.steps), self.settings.schedule)
         for group in self.optimizer.param_groups:
             group["lr"] = self.settings.rate * factor
         self.optimizer.zero_grad(set_to_none=True)
-        x = self.placed(x)
+        x = self.callback.feed(self, self.placed(x))
         loss = self.callback.loss(self, x, self.head(x), y.to(self.device))
         loss.backward()
         if self.settings.clip:

@@ -49,6 +49,9 @@ class Training(Fitting):
                            where="architecture", mend="Use 'mlp' or 'auto'.", code="architecture-rows")
         return None
 
+    def begins(self) -> bool:
+        return True
+
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         shape = dataset.row_shape if dataset else (1, 28, 28)
         name = suited(shape)[0] if self.architecture in ("auto", "model") else self.architecture
