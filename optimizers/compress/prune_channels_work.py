@@ -20,8 +20,8 @@ from optimizers.compress.prune_channels_widths import Cost, Group, granule, widt
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
-from optimizers.models import graph as onnx_graph
 from optimizers.models.network import Network
+from optimizers.models.prove import prove
 from optimizers.training.batches import Rows
 from optimizers.training.head import logits
 from optimizers.training.where import use_threads
@@ -209,19 +209,6 @@ def kept_paths(network: Network, module: fx.GraphModule, names: tuple[str, ...])
         if name not in known:
             raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", "keep", "Use the names on the model's page.", "unknown-layer")
     return {known[name] for name in names}
-
-
-def prove(network: Network, module: nn.Module, example: torch.Tensor) -> None:
-    """The written graph must give in ONNX Runtime what the module gives in torch."""
-    with torch.no_grad():
-        ours = module(example)
-    ours = ours if isinstance(ours, tuple) else (ours,)
-    theirs = onnx_graph.run(network.proto, example.numpy())
-    for one, other in zip(ours, theirs, strict=True):
-        scale = max(1.0, float(np.abs(other).max(initial=0)))
-        if one.shape != other.shape or float(np.abs(one.numpy() - other).max(initial=0)) > 1e-3 * scale:
-            raise OptimizerError("The pruned graph does not compute what the pruned layers compute.", "model",
-                                 "Name the layers around unusual operators in 'keep', or quantize instead.", "prune-mismatch")
 
 
 def told(before: dict[str, tuple[int, int]], after: dict[str, tuple[int, int]], whole: int, left: int,
