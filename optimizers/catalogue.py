@@ -1,8 +1,10 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
 from optimizers.compress.binarize import Binarization
+from optimizers.compress.compact_filters import CompactFilters
 from optimizers.compress.equalize import CrossLayerEqualization
 from optimizers.compress.half_precision import HalfPrecision
+from optimizers.compress.low_rank import LowRank
 from optimizers.compress.mixed_precision import MixedPrecision
 from optimizers.compress.prune_channels import ChannelPruning
 from optimizers.compress.quantize_aware import QuantizationAwareTraining
@@ -20,6 +22,8 @@ TECHNIQUES: dict[str, type[Technique]] = {
         FineTuning,
         Distillation,
         ChannelPruning,
+        LowRank,
+        CompactFilters,
         CrossLayerEqualization,
         StaticQuantization,
         QuantizationAwareTraining,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -45,7 +46,7 @@ def convolution(old: nn.Module, weight: np.ndarray, first: bool = False, groups:
     weight = weight.reshape(*weight.shape, *[1] * (len(old.kernel_size) + 2 - weight.ndim))
     kernel, mine = weight.shape[2:], spanned(weight.shape[2:], old.kernel_size, first)
     stride, dilation = (tuple(value if at in mine else 1 for at, value in enumerate(values)) for values in (old.stride, old.dilation))
-    padding = tuple(int(value) if at in mine else 0 for at, value in enumerate(old.padding))
+    padding = tuple(int(value) if at in mine else 0 for at, value in enumerate(old.padding))     # type: ignore[call-overload]
     made = type(old)(weight.shape[1] * groups, weight.shape[0], kernel, stride, padding, dilation, groups, bias is not None)  # type: ignore[arg-type]
     return filled(made, weight, bias)
 
@@ -65,11 +66,6 @@ def spanned(kernel: Sequence[int], old: Sequence[int], first: bool) -> tuple[int
     ((0,), (1,), (), (0, 1))
     """
     return tuple(at for at, extent in enumerate(kernel) if extent == old[at] and (extent > 1 or first))
-
-
-def macs(chain: Sequence[nn.Module], places: Sequence[int]) -> int:
-    """Multiply-accumulates of one row. places: output positions of each layer of the chain."""
-    return sum(weight.numel() * count for layer, count in zip(chain, places, strict=True) for weight in layer.parameters() if weight.dim() > 1)
 
 
 def written(proto: onnx.ModelProto, layer: Layer, chain: nn.Sequential, row: Sequence[int], begin: str | None = None,
@@ -107,7 +103,7 @@ class Writer:
     def output(self, name: str, last: bool) -> str:
         return self.layer.node.output[0] if last else f"{name}.out"
 
-    def node(self, kind: str, name: str, inputs: list[str], output: str, **known: object) -> None:
+    def node(self, kind: str, name: str, inputs: list[str], output: str, **known: Any) -> None:
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, **known))
         self.reading = output
 

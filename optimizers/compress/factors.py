@@ -61,7 +61,7 @@ def along(matrix: Array, weight: Array, axis: int) -> Array:
 
 
 def two_factors(weight: Array, outputs: Array, rank: int) -> tuple[Array, Array]:
-    """(last, first) with last @ first near `weight`: (outs, rank), (rank, ins). outputs: (outs, outs), covariance of what the layer answers.
+    """(last, first) with last @ first near `weight`: (outs, rank), (rank, ins). outputs: (outs, outs), covariance of the layer's answers.
 
     The outputs are projected onto their first principal components, which of all factors of this rank leaves the least squared error
     of the outputs (Zhang et al. 2015, arXiv:1505.06798). With weight @ weight.T for `outputs` it is the truncated SVD.
@@ -127,14 +127,22 @@ def cp(weight: Array, rank: int, sweeps: int, seed: int) -> tuple[list[Array], f
         factors.append(np.hstack([leading, filler]))
     for _ in range(sweeps):
         for axis in axes:
-            others = [factors[other] for other in axes if other != axis]
-            products = np.prod([factor.T @ factor for factor in others], axis=0)
+            products = np.prod([factors[other].T @ factors[other] for other in axes if other != axis], axis=0)
             products += 1e-6 * max(float(np.trace(products)) / rank, 1e-30) * np.eye(rank)
-            factors[axis] = np.linalg.solve(products, (unfolded(weight, axis) @ khatri_rao(others)).T).T
+            factors[axis] = np.linalg.solve(products, projected(weight, factors, axis).T).T
             if axis != axes[-1]:                    # the last axis carries the size of each term
                 factors[axis] /= np.maximum(np.linalg.norm(factors[axis], axis=0), 1e-12)
     apart = unfolded(weight, 0) - factors[0] @ khatri_rao(factors[1:]).T
     return factors, float((apart**2).sum() / max(float((weight**2).sum()), 1e-30))
+
+
+def projected(weight: Array, factors: list[Array], axis: int) -> Array:
+    """unfolded(weight, axis) @ khatri_rao(the other factors), one axis after the other instead of all at once: (extent, rank)."""
+    first, *rest = [other for other in range(weight.ndim) if other != axis]
+    left = np.tensordot(factors[first].T, np.moveaxis(weight, axis, -1), 1)         # (rank, the other axes, extent)
+    for other in rest:
+        left = (left * factors[other].T.reshape(*factors[other].T.shape, *[1] * (left.ndim - 2))).sum(1)
+    return left.T
 
 
 def khatri_rao(factors: list[Array]) -> Array:

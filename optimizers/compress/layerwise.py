@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from optimizers.compress.prune_channels_reach import NORMS, layers, shared, shapes
+from optimizers.compress.prune_channels_reach import NORMS, layers, shapes, shared
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
 from optimizers.models.graph import constants, uses
@@ -73,35 +73,50 @@ def find(network: Network, module: fx.GraphModule, example: Tensor, keep: Sequen
 
     Raises OptimizerError for a name in `keep` that no layer has, and for weights that are not finite.
     """
-    named = list(weighted(network.proto))
-    often = Counter(layer.name for layer in named)
+    search = Search(network, module, shapes(module, example))
+    names = [layer.name for layer in search.named]
     for name in keep:
-        if name not in often:
+        if name not in names:
             raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", "keep", "Use the names on the model's page.", "unknown-layer")
-    read, stored, tied, extents = uses(network.proto), constants(network.proto), shared(module), shapes(module, example)
-    bound = {binding.path: binding for binding in module.meta["bindings"]}
-    spent = {layer.name: layer.macs for layer in analyse(network.proto).layers}
-    places = {bound[f"{node.target}.weight"].name: (node, torch_layer) for node, torch_layer in layers(module)
-              if f"{node.target}.weight" in bound}
-    found, left = {}, {}
-    for layer in named:
-        node, torch_layer = places.get(layer.node.input[1], (None, None))
-        why = "asked for" if layer.name in keep else "its name is not its own" if often[layer.name] > 1 else \
-            "it shares weights" if read[layer.node.input[1]] > 1 or (node is not None and str(node.target) in tied) else \
-            "it is no plain layer" if node is None or torch_layer is None else \
-            "it works in groups" if layer.groups > 1 else ""
-        if why or node is None or torch_layer is None:
-            left[layer.name] = why
-            continue
+    left = {layer.name: "asked for" if layer.name in keep else search.why_not(layer) for layer in search.named}
+    found = {site.node: site for layer in search.named if not left[layer.name] for site in [search.site(layer)]}
+    return [found[node] for node in module.graph.nodes if node in found], {name: why for name, why in left.items() if why}
+
+
+class Search:
+    """The layers of a graph, and which torch layer each became."""
+
+    def __init__(self, network: Network, module: fx.GraphModule, extents: dict[fx.Node, tuple[int, ...]]) -> None:
+        self.module, self.extents = module, extents
+        self.named = list(weighted(network.proto))
+        self.often, self.read = Counter(layer.name for layer in self.named), uses(network.proto)
+        self.stored, self.tied = constants(network.proto), shared(module)
+        self.bound = {binding.path: binding.name for binding in module.meta["bindings"]}
+        self.spent = {layer.name: layer.macs for layer in analyse(network.proto).layers}
+        self.places = {self.bound[f"{node.target}.weight"]: (node, layer) for node, layer in layers(module)
+                       if f"{node.target}.weight" in self.bound}
+
+    def why_not(self, layer: Layer) -> str:
+        """Why a layer cannot be replaced; empty where it can."""
+        node, _ = self.places.get(layer.node.input[1], (None, None))
+        if self.often[layer.name] > 1:
+            return "its name is not its own"
+        if self.read[layer.node.input[1]] > 1 or (node is not None and str(node.target) in self.tied):
+            return "it shares weights"
+        return "it is no plain layer" if node is None else "it works in groups" if layer.groups > 1 else ""
+
+    def site(self, layer: Layer) -> Site:
         if not np.isfinite(layer.weight).all():
-            raise OptimizerError("Some weights are not finite numbers.", layer.name, "Train the network again with a smaller rate.", "nan-weights")
-        binding = bound.get(f"{node.target}.bias")
-        bias = binding.name if layer.kind == "MatMul" and binding is not None and read[binding.name] == 1 and binding.name in stored else None
+            raise OptimizerError("Some weights are not finite numbers.", layer.name, "Train the network again with a smaller rate.",
+                                 "nan-weights")
+        node, torch_layer = self.places[layer.node.input[1]]
         source = node.args[0]
         assert isinstance(source, fx.Node)
-        found[node] = Site(layer, str(node.target), node, torch_layer, extents[source][1:], extents[node][1:], spent.get(layer.name, 0),
-                           scale_of(node, module, len(torch_layer.get_parameter("weight"))), bias)
-    return [found[node] for node in module.graph.nodes if node in found], left
+        bias = self.bound.get(f"{node.target}.bias", "")
+        added = layer.kind == "MatMul" and self.read[bias] == 1 and bias in self.stored
+        return Site(layer, str(node.target), node, torch_layer, self.extents[source][1:], self.extents[node][1:],
+                    self.spent.get(layer.name, 0), scale_of(node, self.module, len(torch_layer.get_parameter("weight"))),
+                    bias if added else None)
 
 
 def scale_of(node: fx.Node, module: fx.GraphModule, outs: int) -> np.ndarray:

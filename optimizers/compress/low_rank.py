@@ -42,9 +42,9 @@ class LowRank(Technique):
                          unit="fraction", search=(0.3, 0.5, 0.7))
     energy: float = param(0.98, "Share of the squared size of its outputs (or weights) that each layer keeps, by energy", low=0.1, high=1.0,
                           unit="fraction")
-    convolutions: Literal["tucker", "cp", "spatial", "whole"] = param(
-        "tucker", "K x K convolutions: 1x1, K x K, 1x1 (tucker); 1x1, K x 1, 1 x K, 1x1, the middle two depthwise (cp); K x 1, 1 x K "
-                  "(spatial); or left whole", search=("tucker", "spatial"))
+    convolutions: Literal["cp", "tucker", "spatial", "whole"] = param(
+        "cp", "K x K convolutions: 1x1, K x 1, 1 x K, 1x1, the middle two depthwise (cp); 1x1, K x K, 1x1 (tucker); K x 1, 1 x K "
+              "(spatial); or left whole", search=("cp", "tucker", "spatial"))
     by: Literal["outputs", "weights"] = param(
         "outputs", "What the factors stay close to: the layer's outputs on training rows, or its weights, which needs no rows")
     rows: int = param(1000, "Training rows the outputs are looked at on", low=16, high=20000, unit="rows")
@@ -56,10 +56,13 @@ class LowRank(Technique):
         return nothing_to_split(model, self.name, self.keep)
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
-        """Three forward passes over the rows, a fit of each layer, and for sensitivity a pass over validation for each."""
-        macs, layers = (model.macs if model else None) or 1e7, len(model.layers) if model else 10
+        """Three forward passes over the rows, a fit of each layer, and for sensitivity a pass over validation for each; each sweep of CP
+        goes over the convolutions' weights eight times for each of their ranks."""
+        macs, layers = (model.macs if model else None) or 1e7, max(1, len(model.layers)) if model else 10
         passes = 3 * self.rows + (1000 * layers if self.rank == "sensitivity" else 0)
-        return 3.0 + passes * macs / 1e10 + layers * (0.3 + (0.05 * self.sweeps if self.convolutions == "cp" else 0.0))
+        filters = [layer.parameters for layer in model.layers if layer.operator == "Conv"] if model else [20_000] * 5
+        sweeping = sum(8 * (self.sweeps + 50) * weights**1.5 / 2 for weights in filters) / 2e9 if self.convolutions == "cp" else 0.0
+        return 3.0 + passes * macs / 1e10 + 0.3 * layers + sweeping
 
     def body(self, body: Body) -> Body:
         """The weights fall as the work does; what lies between layers is as wide as before. By energy, about a third goes."""

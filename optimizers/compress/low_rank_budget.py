@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+LEAST = 1e-6            # energy that counts as left where nothing is
 
 
 class Point(NamedTuple):
@@ -13,9 +16,18 @@ class Point(NamedTuple):
     macs: int
     lost: float
 
+    @property
+    def cost(self) -> float:
+        """-log of the energy that stays: what several layers leave multiplies, and the last part of a layer is dearest.
+
+        >>> round(Point((1,), 10, 0.5).cost, 3)
+        0.693
+        """
+        return -math.log(max(1 - self.lost, LEAST))
+
 
 def hull(points: Sequence[Point], whole: int) -> list[Point]:
-    """The points on the lower convex hull of lost over macs, from the whole layer (left out) downwards.
+    """The points on the lower convex hull of cost over macs, from the whole layer (left out) downwards.
 
     >>> hull([Point((3,), 60, 0.1), Point((2,), 40, 0.6), Point((1,), 20, 0.7)], 100)
     [Point(ranks=(3,), macs=60, lost=0.1), Point(ranks=(1,), macs=20, lost=0.7)]
@@ -31,14 +43,14 @@ def hull(points: Sequence[Point], whole: int) -> list[Point]:
 
 
 def slope(start: Point, end: Point) -> float:
-    """What is lost for each multiply-accumulate saved."""
-    return max(end.lost - start.lost, 0.0) / (start.macs - end.macs)
+    """What each multiply-accumulate saved costs."""
+    return max(end.cost - start.cost, 0.0) / (start.macs - end.macs)
 
 
 def spend(curves: Sequence[Sequence[Point]], wholes: Sequence[int], weights: Sequence[float], saved: float) -> list[Point | None]:
     """A point of each curve (None: whole) that together save at least `saved` multiply-accumulates, or all that can be saved.
 
-    wholes: multiply-accumulates of the whole layers.  weights: what a loss of 1 in each layer counts.
+    wholes: multiply-accumulates of the whole layers.  weights: how much the cost of each layer counts.
     Greedy along the hulls, cheapest saving first; the last layer to move takes the least costly of its points that suffices.
 
     >>> first, second = [Point((5,), 50, 0.1), Point((2,), 20, 0.5)], [Point((5,), 50, 0.3)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
-from optimizers.compress.chain import convolution, macs
+from optimizers.compress.chain import convolution
 from optimizers.compress.factors import along, cp, gram, lost, principal, root, spatial, spatial_values, tucker, two_factors
 from optimizers.compress.low_rank_budget import Point
 from optimizers.compress.low_rank_seen import Unit
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LEVELS = 1 - np.geomspace(0.0005, 0.9, 60)              # of energy, at which Tucker's two ranks are read off together
 SHARES = (0.85, 0.6, 0.42, 0.3, 0.2, 0.14, 0.1)        # of the highest rank that pays, at which CP is tried
+GLANCE = 8                                              # sweeps of such a trial; the rank that is taken gets all that were asked for
 
 
 class Form:
@@ -84,7 +85,8 @@ class Svd(Form):
 
 
 class Tucker(Form):
-    """1x1 (r, ins), K x K (s, r), 1x1 (outs, s). The two ranks keep the same share of energy each."""
+    """1x1 (r, ins), K x K (s, r), 1x1 (outs, s). The two ranks keep the same share of energy each; a 1x1 of full rank is merged into
+    the K x K layer."""
 
     def prepare(self) -> None:
         super().prepare()
@@ -101,41 +103,48 @@ class Tucker(Form):
             found[r, s] = Point((r, s), self.macs(r, s), float(min(1.0, gone_in[r] + gone_out[s])))
         return list(found.values())
 
-    def macs(self, r: int, s: int) -> int:
+    def parts(self, r: int, s: int) -> tuple[int, int, int]:
+        """Weights of the three layers, 0 for one that is merged."""
         outs, ins = self.whole.shape[:2]
-        before, after = self.places
-        return before * r * ins + after * (r * s * int(np.prod(self.whole.shape[2:])) + s * outs)
+        return r * ins * (r < ins), r * s * int(np.prod(self.whole.shape[2:])), s * outs * (s < outs)
+
+    def macs(self, r: int, s: int) -> int:
+        first, core, last = self.parts(r, s)
+        return self.places[0] * first + self.places[1] * (core + last)
 
     def weights(self, ranks: tuple[int, ...]) -> int:
-        r, s = ranks
-        outs, ins = self.whole.shape[:2]
-        return r * ins + r * s * int(np.prod(self.whole.shape[2:])) + s * outs
+        return sum(self.parts(*ranks))
 
     def chains(self, ranks: tuple[int, ...]) -> list[nn.Sequential]:
-        r, s = ranks
-        first, core, last = tucker(self.seen, self.basis_in[:, :r], self.basis_out[:, :s])
-        return [self.chain(first @ self.back, core, self.unit.split(last)[0])]
+        outs, ins = self.whole.shape[:2]
+        first, core, last = tucker(self.seen, self.basis_in[:, :ranks[0]], self.basis_out[:, :ranks[1]])
+        first, last, layers = first @ self.back, self.unit.split(last)[0], [core]
+        layers = [first, *layers] if ranks[0] < ins else [along(first.T, core, 1)]
+        return [self.chain(*([*layers, last] if ranks[1] < outs else [*layers[:-1], along(last, layers[-1], 0)]))]
 
 
 class Cp(Form):
     """1x1 (rank, ins), K x 1 and 1 x K on each of the rank channels alone, 1x1 (outs, rank)."""
 
     def candidates(self) -> Sequence[Point]:
-        outs, ins, *kernel = self.whole.shape
-        most = int(self.unit.macs / (self.places[0] * ins + self.places[1] * (outs + sum(kernel))))
+        (outs, ins, *kernel), (before, after) = self.whole.shape, self.places
+        most = int(self.unit.macs / (before * ins + after * (sum(kernel) + outs)))
         ranks = sorted({rank for share in SHARES if (rank := int(share * most) // (step := granule(most, self.settings.round_to)) * step)})
-        self.found = {rank: cp(self.seen, rank, self.settings.sweeps, self.seed) for rank in ranks}
-        return [Point((rank,), macs(self.chains((rank,))[0], [self.places[0], *[self.places[1]] * (len(kernel) + 1)]), gone)
-                for rank, (_, gone) in self.found.items()]
+        sweeps = min(GLANCE, self.settings.sweeps)
+        return [Point((rank,), rank * (before * ins + after * (sum(kernel) + outs)), cp(self.seen, rank, sweeps, self.seed)[1])
+                for rank in ranks]
 
     def weights(self, ranks: tuple[int, ...]) -> int:
         return ranks[0] * sum(self.whole.shape)
 
     def chains(self, ranks: tuple[int, ...]) -> list[nn.Sequential]:
-        rank, n = ranks[0], self.whole.ndim - 2
-        outs, ins, *along_kernel = self.found[rank][0]
+        return [self.chain_of(cp(self.seen, ranks[0], self.settings.sweeps, self.seed)[0])]
+
+    def chain_of(self, factors: list[np.ndarray]) -> nn.Sequential:
+        outs, ins, *along_kernel = factors
+        rank, n = outs.shape[1], len(along_kernel)
         middle = [factor.T.reshape(rank, 1, *[-1 if at == axis else 1 for at in range(n)]) for axis, factor in enumerate(along_kernel)]
-        return [self.chain(ins.T @ self.back, *middle, self.unit.split(outs)[0], groups=[1, *[rank] * n, 1])]
+        return self.chain(ins.T @ self.back, *middle, self.unit.split(outs)[0], groups=[1, *[rank] * n, 1])
 
 
 class Spatial(Form):

@@ -28,7 +28,12 @@ from optimizers.models.rewrite import Part, replaced, with_tensors
 from optimizers.training.where import use_threads
 
 if TYPE_CHECKING:
+    import onnx
+
     from optimizers.compress.low_rank import LowRank
+
+GLANCED = 256           # rows a unit is fitted on while it is probed alone
+TRUST = 8.0             # how far from the usual one probe may move what a layer counts
 
 
 def factorize(network: Network, data: Dataset, settings: LowRank, ctx: Context) -> Network:
@@ -49,11 +54,11 @@ def factorize(network: Network, data: Dataset, settings: LowRank, ctx: Context) 
     if not any(form.points for form in forms):
         raise OptimizerError("No layer of this network has factors with fewer multiply-accumulates and weights than itself.", "model",
                              "Use 'prune-channels', or quantize instead.", "nothing-to-split")
-    points, rows = choose(network, data, forms, settings, ctx)
+    points, rows = choose(network, data, module, x, forms, settings, ctx)
     chosen = {form.unit: form.chains(point.ranks) for form, point in zip(forms, points, strict=True) if point is not None}
-    fitted = put(module, x, chosen, settings.by == "outputs", ctx)
+    put(module, x, chosen, settings.by == "outputs", ctx)
     made = network.with_(proto=rewritten(network, chosen), sensitivity=network.sensitivity + rows)
-    prove(made, fitted, example)
+    prove(made, module, example)
     return made.noting(*told(network, made, forms, points, left, settings))
 
 
@@ -66,7 +71,7 @@ def form_name(unit: Unit, settings: LowRank) -> str:
     return settings.convolutions if fits.get(settings.convolutions) else ""
 
 
-def choose(network: Network, data: Dataset, forms: Sequence[Form], settings: LowRank,
+def choose(network: Network, data: Dataset, module: fx.GraphModule, x: torch.Tensor, forms: Sequence[Form], settings: LowRank,
            ctx: Context) -> tuple[list[Point | None], tuple[Sensitivity, ...]]:
     """A point for each unit (None: left whole), and what was measured on the way."""
     if settings.rank == "energy":
@@ -76,49 +81,55 @@ def choose(network: Network, data: Dataset, forms: Sequence[Form], settings: Low
     wholes, weights = [form.unit.macs for form in forms], [float(len(form.unit.sites)) for form in forms]
     rows: tuple[Sensitivity, ...] = ()
     if settings.rank == "sensitivity":
-        rows, weights = measured(network, data, forms, ctx)
+        rows, weights = measured(network, data, module, x, forms, settings.by == "outputs", ctx)
     total = analyse(network.proto).macs or sum(wholes)
     return spend([form.points for form in forms], wholes, weights, settings.share * total), rows
 
 
-def measured(network: Network, data: Dataset, forms: Sequence[Form], ctx: Context) -> tuple[tuple[Sensitivity, ...], list[float]]:
-    """Each unit alone at about half of its work: what it costs on validation, and how much the outputs move for each share lost."""
+def measured(network: Network, data: Dataset, module: fx.GraphModule, x: torch.Tensor, forms: Sequence[Form], fitting: bool,
+             ctx: Context) -> tuple[tuple[Sensitivity, ...], list[float]]:
+    """Each unit alone at about half of its work: what it costs on validation, and how much the outputs move for what it costs in energy."""
     halves = {form.unit.name: (form, min(form.points, key=lambda point: abs(point.macs - form.unit.macs / 2)))
               for form in forms if form.points}
 
     def treat(name: str) -> Network:
         form, point = halves[name]
-        return network.with_(proto=rewritten(network, {form.unit: form.chains(point.ranks)}))
+        chosen = {form.unit: form.chains(point.ranks)}
+        put(module, x[:GLANCED], chosen, fitting)
+        for site in form.unit.sites:
+            layerwise.replace(module, site.path, site.module)
+        return network.with_(proto=rewritten(network, chosen))
 
     rows = sensitivity.by_layer({name: form.unit.kind for name, (form, _) in halves.items()}, treat, network, data, ctx, "half rank")
-    moved = {row.layer: row.error / max(halves[row.layer][1].lost, 1e-6) for row in rows}
-    return rows, [moved.get(form.unit.name, 1.0) for form in forms]
+    moved = {row.layer: row.error / max(halves[row.layer][1].cost, 1e-6) for row in rows}
+    usual = float(np.median(list(moved.values())))          # one probe a layer is no reason to cut one to the bone, or to spare it
+    return rows, [min(max(moved.get(form.unit.name, usual), usual / TRUST), usual * TRUST) for form in forms]
 
 
-def put(module: fx.GraphModule, x: torch.Tensor, chosen: dict[Unit, list[nn.Sequential]], fitting: bool, ctx: Context) -> fx.GraphModule:
-    """The chains in their places, each fitted on the features it will see; the module is changed in place."""
+def put(module: fx.GraphModule, x: torch.Tensor, chosen: dict[Unit, list[nn.Sequential]], fitting: bool,
+        ctx: Context | None = None) -> None:
+    """The chains in their places, in place; fitting: each on the features it will see. ctx: to be told how far it is."""
     chains = {site: chain for unit, found in chosen.items() for site, chain in zip(unit.sites, found, strict=True)}
-    if not fitting:
-        for site, chain in chains.items():
-            layerwise.replace(module, site.path, chain)
-        return module
     done = 0
 
     def fit(site: Site, now: torch.Tensor, before: torch.Tensor) -> nn.Module:
         nonlocal done
-        ctx.report(0.85 + 0.1 * done / len(chains), f"{site.name} fitted to its outputs")
+        if ctx is not None:
+            ctx.report(0.85 + 0.1 * done / len(chains), f"{site.name} fitted to its outputs")
         done += 1
-        chain = chains[site]
         with torch.no_grad():
-            features = chain[:-1](now)
-        layerwise.refit(chain[-1], features, before, site.moves, ctx.seed)
-        return chain
+            features = chains[site][:-1](now)
+        layerwise.refit(chains[site][-1], features, before, site.moves, 0)
+        return chains[site]
 
-    layerwise.walk(module, x, list(chains), fit)
-    return module
+    if fitting:
+        layerwise.walk(module, x, list(chains), fit)
+    else:
+        for site, chain in chains.items():
+            layerwise.replace(module, site.path, chain)
 
 
-def rewritten(network: Network, chosen: dict[Unit, list[nn.Sequential]]):
+def rewritten(network: Network, chosen: dict[Unit, list[nn.Sequential]]) -> onnx.ModelProto:
     """The graph with each unit's chains in the place of its layers; the first factor of a shared pair stands once."""
     parts: dict[str, Part] = {}
     biases: dict[str, np.ndarray] = {}
@@ -141,8 +152,8 @@ def told(before: Network, after: Network, forms: Sequence[Form], points: Sequenc
     sentences = []
     if whole.macs and now.macs:
         gone = 1 - now.macs / whole.macs
-        sentences.append(f"Multiply-accumulates {whole.macs:,} \u2192 {now.macs:,} ({gone:.0%} removed), weights {whole.parameters:,} \u2192 "
-                         f"{now.parameters:,}.")
+        sentences.append(f"Multiply-accumulates {whole.macs:,} \u2192 {now.macs:,} ({gone:.0%} removed), weights "
+                         f"{whole.parameters:,} \u2192 {now.parameters:,}.")
         if settings.rank != "energy" and gone < settings.share - 0.02:
             sentences.append(f"{settings.share:.0%} were asked for; factors that pay do not save more.")
     ranks = [f"{form.unit.name} {'x'.join(map(str, point.ranks))} ({point.lost:.1%} lost)" for form, point in

@@ -18,6 +18,8 @@ QUICK: dict[str, dict] = {
     "quantize-aware": {"rows": 32, "epochs": 1},
     "mixed-precision": {"rows": 32, "iterations": 10},
     "binarize": {"epochs": 1},
+    "low-rank": {"rows": 64, "sweeps": 3},
+    "compact-filters": {"rows": 64, "steps": 10},
 }
 each = pytest.mark.parametrize("name", TECHNIQUES)
 
