@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,12 +50,14 @@ def compact(network: Network, data: Dataset, settings: CompactFilters, ctx: Cont
     errors: dict[str, float] = {}
 
     def fit(site: Site, now: Tensor, before: Tensor) -> nn.Module:
-        ctx.report(0.1 + 0.85 * len(errors) / len(chains), f"{site.name} as {settings.form} filters")
-        errors[site.name] = regress(chains[site], now, before, site, settings.steps, ctx)
+        def tell(done: float) -> None:
+            ctx.report(0.1 + 0.85 * (len(errors) + done) / len(chains), f"{site.name} as {settings.form} filters")
+
+        tell(0.0)
+        errors[site.name] = regress(chains[site], now, before, site, settings.steps, ctx, tell)
         return chains[site]
 
-    with torch.random.fork_rng(devices=[]):
-        layerwise.walk(module, x, list(chains), fit)
+    layerwise.walk(module, x, list(chains), fit)
     parts = {site.name: written(network.proto, site.layer, chain, site.outs)[0] for site, chain in chains.items()}
     made = network.with_(proto=replaced(network.proto, parts))
     prove(made, module, example)
@@ -79,7 +81,7 @@ def choose(units: list[Unit], settings: CompactFilters, seed: int) -> tuple[dict
     return chains, told
 
 
-def regress(chain: nn.Sequential, x: Tensor, y: Tensor, site: Site, steps: int, ctx: Context) -> float:
+def regress(chain: nn.Sequential, x: Tensor, y: Tensor, site: Site, steps: int, ctx: Context, tell: Callable[[float], None]) -> float:
     """Fit a chain in place so that x gives y; the share of the variance of y it misses at the end.
 
     Least squares for the last layer where it is a plain one, Adam for all, least squares again. What got worse is taken back.
@@ -87,7 +89,7 @@ def regress(chain: nn.Sequential, x: Tensor, y: Tensor, site: Site, steps: int, 
     scale = torch.from_numpy(site.scale.astype(np.float32)).reshape(-1, *[1] * (y.dim() - 2))
     spread = float((y - y.mean((0, *range(2, y.dim())), keepdim=True)).mul(scale).square().mean()) or 1.0
     best = error(chain, x, y, scale, spread)
-    for move in (lambda: solve(chain, x, y, site, ctx.seed), lambda: descend(chain, x, y, scale, spread, steps, ctx),
+    for move in (lambda: solve(chain, x, y, site, ctx.seed), lambda: descend(chain, x, y, scale, spread, steps, ctx, tell),
                  lambda: solve(chain, x, y, site, ctx.seed)):
         before = {name: tensor.clone() for name, tensor in chain.state_dict().items()}
         move()
@@ -106,8 +108,9 @@ def solve(chain: nn.Sequential, x: Tensor, y: Tensor, site: Site, seed: int) -> 
         layerwise.refit(chain[-1], features, y, site.moves, seed)
 
 
-def descend(chain: nn.Sequential, x: Tensor, y: Tensor, scale: Tensor, spread: float, steps: int, ctx: Context) -> None:
-    """Adam on batches of rows, each tensor at a rate of its own size, falling to nothing along a cosine."""
+def descend(chain: nn.Sequential, x: Tensor, y: Tensor, scale: Tensor, spread: float, steps: int, ctx: Context,
+            tell: Callable[[float], None]) -> None:
+    """Adam on batches of rows, each tensor at a rate of its own size, falling to nothing along a cosine; ends early when time is up."""
     if steps == 0:
         return
     rng = np.random.default_rng(ctx.seed)
@@ -121,8 +124,10 @@ def descend(chain: nn.Sequential, x: Tensor, y: Tensor, scale: Tensor, spread: f
         loss.backward()
         optimizer.step()
         plan.step()
-        if step % 20 == 19 and ctx.remaining() == 0:
-            return
+        if step % 20 == 19:
+            tell(step / steps)
+            if ctx.remaining() == 0:
+                return
 
 
 @torch.no_grad()
