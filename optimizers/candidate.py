@@ -54,6 +54,23 @@ class Sensitivity(Value):
     why: str = ""
 
 
+class Fidelity(Value):
+    """How faithful one output of the file, or one of its layers, is to the original's over the same rows.
+
+    sqnr_db: 10 log10 of signal power over error power; None where there is no error at all.  cosine: of outputs only, mean over rows.
+    n: rows, of the test split for outputs and of validation for layers.
+    """
+
+    place: Literal["output", "layer"]
+    name: str
+    operator: str = ""
+    sqnr_db: float | None = None
+    low: float | None = None
+    high: float | None = None
+    cosine: float | None = None
+    n: int
+
+
 class Candidate(Value):
     """key: short hash of the recipe and its inputs; the same recipe has the same key."""
 
@@ -72,12 +89,15 @@ class Candidate(Value):
     class_names: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()     # rows: true class, columns: predicted; test split
     sensitivity: tuple[Sensitivity, ...] = ()
+    fidelity: tuple[Fidelity, ...] = ()             # where the metric is agreement or cosine
     notes: tuple[str, ...] = ()         # "Slower than the original on this machine: 1.3 times.", "3 of 9 convolutions run in int8."
     files: tuple[File, ...] = ()
 
 
 # The names of measurements a page may rely on; others may stand beside them.
 #   top1 macro_f1 r2        quality on the test split, fraction in [0, 1], interval by bootstrap
+#   agreement cosine        fidelity to the original on the same test rows, fraction, interval by bootstrap; 1 for the original
+#   sqnr_db                 signal power over error power, in decibel, of the output that has least; absent without any error
 #   size_kib                bytes of the shipped model file / 1024
 #   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64
 #   speedup                 baseline median / this, interleaved in the same run

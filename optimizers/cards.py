@@ -48,6 +48,7 @@ class ModelCard(Value):
     inputs: tuple[Tensor, ...] = ()
     outputs: tuple[Tensor, ...] = ()
     classes: int | None = None              # width of the last axis of a (batch, classes) output
+    scores: tuple[str, ...] = ()            # outputs that look like class scores, so that an arg-max means something
     parameters: int = 0
     macs: int | None = None                 # for one row; None where shapes are free
     activation_bytes: int | None = None     # largest sum of float32 tensors alive at once, one row

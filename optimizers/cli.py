@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     command("devices", devices, "list every device of the catalogue")
     one = command("inspect", inspect, "look at a model or dataset and say what is in it")
     one.add_argument("file", type=Path)
-    files(command("measure", measure, "measure a model as it is"), positional=True)
+    one = command("measure", measure, "measure a model as it is")
+    files(one, positional=True)
+    one.add_argument("--metric", choices=list(METRICS), help="what quality means")
     fit_command(command("fit", fit, "plan, try and choose: from a model or only a dataset to candidates that fit"))
     again = command("run", run, "follow a recipe; or do the task in a folder, as a worker's child")
     again.add_argument("recipe", type=Path, metavar="RECIPE_OR_FOLDER")
@@ -53,8 +55,11 @@ def files(command: argparse.ArgumentParser, positional: bool = False) -> None:
         command.add_argument("model", type=Path, metavar="FILE")
     else:
         command.add_argument("--model", type=Path, help="ONNX, .pt2 or safetensors; leave it out to train one")
-    command.add_argument("--data", "--dataset", dest="data", type=Path, required=positional, help="zip, npz or CSV with labels")
+    command.add_argument("--data", "--dataset", dest="data", type=Path, required=positional, help="zip, npz or CSV, with labels or without")
     command.add_argument("--target", help="target column of a CSV")
+    command.add_argument("--unlabelled", action="store_true", help="take folders, y or the last column for no labels")
+    command.add_argument("--preprocessing", metavar="WORDS", help="what the network was fed while it was trained, such as "
+                         "'scale=standard mean=0.5 std=0.25 size=224x224'; what is left out is found by itself")
     command.add_argument("--architecture", help="zoo name, for a safetensors file")
     command.add_argument("--device", help="name from `devices`, or a JSON file with a profile; this-server by default")
     command.add_argument("--threads", type=int, default=2, help="for training; timing always uses one")
@@ -64,7 +69,7 @@ def files(command: argparse.ArgumentParser, positional: bool = False) -> None:
 
 def fit_command(command: argparse.ArgumentParser) -> None:
     files(command)
-    command.add_argument("--metric", choices=list(METRICS), help="what quality means; by the dataset's task when left out")
+    command.add_argument("--metric", choices=list(METRICS), help="what quality means; the first that suits model and dataset when left out")
     command.add_argument("--max-drop", type=float, default=0.01, help="largest loss against the original, as a fraction (0.01 = 1 point)")
     command.add_argument("--floor", type=float, help="least quality, absolute, as a fraction")
     command.add_argument("--minutes", type=float, default=5.0, help="how long to look")

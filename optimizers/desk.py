@@ -19,9 +19,10 @@ from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device, catalogue
 from optimizers.errors import OptimizerError
 from optimizers.goal import LIMITS, Budget, Goal, Limits
+from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
+from optimizers.search import match
 from optimizers.search.dry_run import dry_run
-from optimizers.search.match import FITTING
 from optimizers.task import Task
 from optimizers.worker import context
 
@@ -60,7 +61,7 @@ def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str
         kind="fit", **named, model_options=model_options, dataset=str(arguments.data.resolve()), dataset_name=arguments.data.name,
         dataset_sha256=sha256(arguments.data), dataset_options=dataset_options, model_card=model, dataset_card=dataset,
         device=device_of(arguments.device or facts.get("device") or "this-server"),
-        goal=Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, dataset),
+        goal=Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, model, dataset),
         budget=Budget(minutes=getattr(arguments, "minutes", None), candidates=getattr(arguments, "candidates", None),
                       sensitivity=getattr(arguments, "sensitivity", False)),
         recipe=recipe.dump() if recipe else None, seed=recipe.seed if recipe else getattr(arguments, "seed", 0), threads=arguments.threads)
@@ -71,15 +72,17 @@ def options_of(arguments: Namespace, facts: dict[str, Any]) -> tuple[dict[str, A
     model, dataset = (dict((facts.get(role) or {}).get("options") or {}) for role in ("model", "dataset"))
     if arguments.architecture:
         model["architecture"] = arguments.architecture
-    if facts.get("preprocessing") and arguments.model:
-        model["preprocessing"] = facts["preprocessing"]
+    if (wanted := arguments.preprocessing or facts.get("preprocessing")) and arguments.model:
+        model["preprocessing"] = said(wanted)
     if arguments.target:
         dataset["target"] = arguments.target
+    if arguments.unlabelled:
+        dataset["task"] = "unlabelled"
     return model, dataset
 
 
-def goal_of(arguments: Namespace, dataset: DatasetCard) -> Goal:
-    metric = getattr(arguments, "metric", None) or FITTING.get(dataset.task, ("top1",))[0]
+def goal_of(arguments: Namespace, model: ModelCard | None, dataset: DatasetCard) -> Goal:
+    metric = getattr(arguments, "metric", None) or match.metrics(model, dataset)[0]
     wishes = {name: getattr(arguments, name, None) for name in ("floor", "max_drop")}
     try:
         return Goal(metric=metric, **wishes, limits=Limits(**{limit: getattr(arguments, limit, None) for limit in LIMITS}))
@@ -185,7 +188,6 @@ def measure(task: Task) -> dict[str, Measurement]:
 
     from optimizers.measure.yardstick import Yardstick, shipped
     from optimizers.run import load_data, load_network
-    from optimizers.search import match
 
     if refusal := match.refuse(task.model_card, task.dataset_card, task.goal):
         raise OptimizerError.of(refusal)

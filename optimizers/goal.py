@@ -6,7 +6,9 @@ from pydantic import Field
 
 from optimizers.values import Value
 
-METRICS = {"top1": "top-1 accuracy", "macro_f1": "macro F1", "r2": "R²"}    # all: higher is better, 1.0 is perfect
+METRICS = {"top1": "top-1 accuracy", "macro_f1": "macro F1", "r2": "R²",        # all: higher is better, 1.0 is perfect
+           "agreement": "agreement with the original", "cosine": "cosine similarity to the original"}
+FIDELITY = ("agreement", "cosine")      # held against the original's answers: they need no labels
 LIMITS = {  # limit -> (measurement it is held against, unit, label)
     "flash_kib": ("flash_kib", "KiB", "Flash"),
     "ram_kib": ("ram_kib", "KiB", "RAM"),
@@ -29,7 +31,7 @@ class Limits(Value):
 class Goal(Value):
     """metric: which quality.  floor: absolute, in [0, 1].  max_drop: largest loss against the baseline, as a fraction (0.01 = 1 point)."""
 
-    metric: Literal["top1", "macro_f1", "r2"] = "top1"
+    metric: Literal["top1", "macro_f1", "r2", "agreement", "cosine"] = "top1"
     floor: float | None = Field(None, ge=-1, le=1)
     max_drop: float | None = Field(0.01, ge=0, le=1)
     limits: Limits = Limits()

@@ -94,6 +94,9 @@ class Recipe:
             if model is None and number == 1 and not step.begins():
                 return Refusal(wrong="There is no model to start from.", where=where,
                                mend="Name a model, or begin the recipe with 'train'.", code="no-model")
+            if "labels" in step.needs and dataset is not None and dataset.task == "unlabelled":
+                return Refusal(wrong=f"'{step.title}' needs labels, and the dataset has none.", where=where,
+                               mend="Drop this step, or choose a dataset with labels.", code="no-labels")
             if device is not None and (refusal := step.refuse(model, dataset, device)):
                 return refusal.model_copy(update={"where": refusal.where or where})
             state = step.after(state)

@@ -240,7 +240,7 @@ class Run:
             change=figures.change, validation=figures.validation, fits=figures.fits, broke=figures.broke,
             floor_held_on_test=figures.floor_held_on_test, steps=((start, *steps) if self.model is not None else steps),
             classes=figures.classes, class_names=self.data.classes, confusion=figures.confusion, sensitivity=network.sensitivity,
-            notes=network.notes + figures.notes)
+            fidelity=figures.fidelity, notes=network.notes + figures.notes)
 
     def tell(self, candidate: Candidate) -> None:
         """The log's line on a candidate."""
@@ -295,7 +295,7 @@ def load_data(task: Task, folder: Path, ctx: Context) -> Dataset:
     from optimizers.data.load import load_dataset
 
     if task.dataset is None:
-        raise OptimizerError("There is no dataset to measure quality on.", "dataset", "Name a labelled dataset.", "no-dataset")
+        raise OptimizerError("There is no dataset to measure quality on.", "dataset", "Name a dataset.", "no-dataset")
     work = ctx.scratch / "data"
     work.mkdir(parents=True, exist_ok=True)
     return load_dataset(folder / task.dataset, task.dataset_card, task.dataset_options, work)
@@ -303,12 +303,15 @@ def load_data(task: Task, folder: Path, ctx: Context) -> Dataset:
 
 def load_network(task: Task, folder: Path, data: Dataset, ctx: Context) -> Network:
     """The uploaded network, with its preprocessing given or found by validation quality."""
+    from optimizers.models.guess import completed
     from optimizers.models.load import load_model
     from optimizers.models.preprocessing import guess
 
     network = load_model(folder / task.model, task.model_card, task.model_options)
-    if task.model_options.get("preprocessing"):
-        return network
-    found = guess(network, data, ctx)
+    given = bool(task.model_options.get("preprocessing"))
+    found = completed(network, data.train.x) if given else guess(network, data, ctx)
     ctx.log(f"Preprocessing: {', '.join(f'{name} {value}' for name, value in found.model_dump().items() if value)}", "load")
+    if data.task == "unlabelled" and not given:
+        network = network.noting(f"Nobody said how rows are scaled and no label could tell: {found.scale} was taken. Set the job's "
+                                 "preprocessing if the network was trained on another scale.")
     return network.with_(preprocessing=found)

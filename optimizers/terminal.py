@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers import events
+from optimizers.goal import METRICS
 from optimizers.search.gate import short
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def result(found: Any, out: Path, as_json: bool) -> None:
 
 def row_of(candidate: Candidate, found: Any) -> list[str]:
     values = candidate.measurements
-    quality = next(values[name] for name in ("top1", "macro_f1", "r2") if name in values)
+    quality = next(values[name] for name in METRICS if name in values)
     mark = ">" if candidate.key == found.done.recommended else "*" if candidate.key in found.done.front else ""
     change = candidate.change
     moved = f"{change.value:+.1f} [{change.low:+.1f}, {change.high:+.1f}]" if change else ""

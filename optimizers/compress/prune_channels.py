@@ -49,8 +49,8 @@ class ChannelPruning(Technique):
         if model.layers and len(model.layers) < 2:
             return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
                            mend="Quantize it instead.", code="nothing-to-prune")
-        if self.score == "taylor" and dataset is not None and dataset.task == "unlabelled":
-            return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.",
+        if self.score == "taylor" and dataset is not None and (dataset.task == "unlabelled" or model.task == "other"):
+            return Refusal(wrong="The Taylor score needs labels that the network's output answers to.", where="score", mend="Use 'l2'.",
                            code="no-labels")
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.cards import Problem
-from optimizers.data.source import Source, info, warn
+from optimizers.data.source import Source, info, unlabelled, warn
 from optimizers.data.split import NAMES, content_hash
 from optimizers.errors import OptimizerError
 
@@ -16,17 +16,27 @@ CHUNK = 1024            # rows looked at together
 MOST_CLASSES = 10_000
 FEW = 20                # whole numbers with at most so many values are classes; integers with 5 rows a value are too
 
-Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
+MOST_AXES = 6           # of x without labels: the batch and what any network takes
+
+NO_LABELS = info("There are no labels, so networks cannot be trained on these rows; how faithful a compressed one is to its original can "
+                 "be measured.", "y", "Add y, one label for each row of x, to measure accuracy.", "unlabelled")
+
+Arrays = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 def from_arrays(arrays: Arrays, options: Mapping[str, Any], title: str, problems: tuple[Problem, ...] = ()) -> Source:
-    """arrays: split name ("" where none is declared) -> (x, y), all rows alike.  Raises OptimizerError."""
-    check_pairs(arrays)
+    """arrays: split name ("" where none is declared) -> (x, y), all rows alike; y None, or options["task"] "unlabelled": no labels.
+
+    Raises OptimizerError.
+    """
+    bare = options.get("task") == "unlabelled" or any(y is None for _, y in arrays.values())
+    arrays = {name: (x, unlabelled(len(x)) if bare or y is None else y) for name, (x, y) in arrays.items()}
+    check_pairs(arrays, most_axes=MOST_AXES if bare else 4)
     xs = [x for x, _ in arrays.values()]
     layout, notes = layout_of(xs[0])
     byte = all(is_bytes(x, name) for name, (x, _) in arrays.items())
     y = np.concatenate([column(y, name) for name, (_, y) in arrays.items()])
-    labels, classes, task, said = labels_of(y, options)
+    labels, classes, task, said = (y, (), "unlabelled", (NO_LABELS,)) if bare else labels_of(y, options)
     declared = None if list(arrays) == [""] else np.concatenate(
         [np.full(len(x), NAMES.index(name), np.int8) for name, (x, _) in arrays.items()])
     hashes = np.fromiter((content_hash(np.ascontiguousarray(row).tobytes()) for x in xs for row in x), np.uint64, len(y))
@@ -48,11 +58,11 @@ def from_arrays(arrays: Arrays, options: Mapping[str, Any], title: str, problems
         problems=(*problems, *notes, *said, *thin(classes, labels, task)))
 
 
-def check_pairs(arrays: Arrays) -> None:
+def check_pairs(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], most_axes: int) -> None:
     shapes = {x.shape[1:] for x, _ in arrays.values()}
     for name, (x, y) in arrays.items():
         where = name or "x, y"
-        if x.ndim < 2 or x.ndim > 4:
+        if x.ndim < 2 or x.ndim > most_axes:
             raise OptimizerError(f"x has shape {x.shape}; (rows, features), (rows, height, width) or (rows, height, width, channels) "
                                  "are read.", where, "Reshape it: x.reshape(len(x), -1) makes features.", "bad-shape")
         if len(x) != len(y):

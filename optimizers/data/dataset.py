@@ -11,7 +11,7 @@ import numpy as np
 @dataclass(frozen=True)
 class Split:
     """x: pictures (n, channels, height, width) uint8 or float32, or features (n, features) float32; may be a read-only memory map.
-    y: class numbers (n,) int64, or targets (n,) float32.
+    y: class numbers (n,) int64, or targets (n,) float32; -1 throughout where there are no labels.
     """
 
     x: np.ndarray
@@ -29,7 +29,7 @@ class Dataset:
     validation: Split
     test: Split
     kind: Literal["images", "array", "table"]
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "unlabelled"]
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()      # names of the columns that became features, for tables
 

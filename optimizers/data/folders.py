@@ -7,18 +7,24 @@ from dataclasses import dataclass
 
 from optimizers.cards import Problem
 from optimizers.data.archive import Entry
-from optimizers.data.source import info, warn
+from optimizers.data.source import UNKNOWN, info, warn
 from optimizers.errors import OptimizerError
 
 SUFFIXES = {"png", "jpg", "jpeg", "jpe", "jfif", "webp", "bmp"}
 OTHER_PICTURES = {"svg", "gif", "tif", "tiff", "eps", "pdf", "fits", "ppm", "pgm", "heic", "avif", "ico", "psd", "tga", "jp2", "dcm"}
 SPLITS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2, "testing": 2}
 MOST_CLASSES = 10_000
+NO_CLASSES = warn("The pictures are not in class folders, so they are taken without labels: networks cannot be trained on them, and the "
+                  "fidelity of a compressed network to its original can be measured.", "pictures",
+                  "To measure accuracy, put each picture into a folder named after its class: cats/1.jpg, dogs/2.jpg.", "unlabelled")
 
 
 @dataclass(frozen=True)
 class Folders:
-    """files[i] is a picture of class classes[labels[i]]; declared[i] its split number, None where folders do not say."""
+    """files[i] is a picture of class classes[labels[i]]; declared[i] its split number, None where folders do not say.
+
+    Without classes there are no labels, and labels[i] is UNKNOWN.
+    """
 
     files: tuple[Entry, ...]
     classes: tuple[str, ...]
@@ -27,8 +33,11 @@ class Folders:
     problems: tuple[Problem, ...] = ()
 
 
-def folders_of(entries: tuple[Entry, ...], where: str) -> Folders:
-    """Raises OptimizerError: no pictures, no classes, fewer than two."""
+def folders_of(entries: tuple[Entry, ...], where: str, labelled: bool = True) -> Folders:
+    """labelled: whether folders may be classes at all. Pictures outside of any folder, or all in one, have no labels.
+
+    Raises OptimizerError: no pictures, or only some of them in class folders.
+    """
     pictures = [e for e in entries if suffix(e) in SUFFIXES]
     foreign = [e for e in entries if suffix(e) in OTHER_PICTURES]
     if len(foreign) > 0.01 * (len(pictures) + len(foreign)):
@@ -43,6 +52,9 @@ def folders_of(entries: tuple[Entry, ...], where: str) -> Folders:
     split = bool(heads) and heads <= set(SPLITS) and "train" in {n for h in heads for n, v in SPLITS.items() if v == SPLITS[h]}
     level = 1 if split else 0
     loose = [e for e, path in zip(pictures, paths) if len(path) < level + 2]
+    if not labelled or len(loose) == len(pictures) or len({path[level:level + 1] if len(path) > level + 1 else () for path in paths}) == 1:
+        declared = tuple(SPLITS[path[0].casefold()] for path in paths) if split else None
+        return Folders(tuple(pictures), (), (UNKNOWN,) * len(pictures), declared, (NO_CLASSES, *left_out(entries, pictures, [], foreign)))
     if len(loose) > 0.01 * len(pictures):
         raise OptimizerError(f"{len(loose):,} pictures lie outside of a class folder.", loose[0].name,
                              "Put each picture into a folder named after its class: cats/1.jpg, dogs/2.jpg.", "no-class-folder")

@@ -22,6 +22,7 @@ from optimizers.errors import OptimizerError
 LARGEST_SIDE = 512      # one common size up to here is kept as it is
 SIDE = 224              # else pictures are brought to at most this
 MOST = 20 * GB          # decoded
+LEAST = 10              # pictures without labels
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Seen:
 def open_images(path: Path, options: Mapping[str, Any], work: Path) -> Source:
     """Every picture is decoded once, into one file under `work`, and served from there.  Raises OptimizerError."""
     with Archive(path) as archive:
-        found = folders_of(archive.entries, path.name)
-        refuse_empty_folders(archive.folders, found, path.name)
+        found = folders_of(archive.entries, path.name, labelled=options.get("task") != "unlabelled")
+        if found.classes:
+            refuse_empty_folders(archive.folders, found, path.name)
         seen, unreadable = look(archive, found)
         refuse_unreadable(unreadable, len(found.files), path.name)
         size, notes = common_size([one.size for one in seen])
@@ -50,10 +52,14 @@ def open_images(path: Path, options: Mapping[str, Any], work: Path) -> Source:
         x, kept, damaged = decode(archive, found, seen, shape, work / "pictures.npy")
     refuse_unreadable(unreadable | damaged, len(found.files), path.name)
     labels = np.array([found.labels[one.index] for one in kept], np.int64)
-    refuse_lost_classes(labels, found.classes)
+    if found.classes:
+        refuse_lost_classes(labels, found.classes)
+    elif len(kept) < LEAST:
+        raise OptimizerError(f"There are {len(kept)} pictures, in no class folders; at least {LEAST} are needed.", path.name,
+                             "Upload more: train, validation and test are made of them.", "too-few-rows")
     return Source(
-        kind="images", title=f"Image folders, {len(kept):,} pictures of {size[1]} x {size[0]}", task="classification",
-        classes=found.classes, labels=labels, hashes=np.array([one.hash for one in kept], np.uint64), row_shape=shape,
+        kind="images", title=f"{'Image folders' if found.classes else 'Pictures without labels'}, {len(kept):,} pictures of "
+        f"{size[1]} x {size[0]}", task="classification" if found.classes else "unlabelled", classes=found.classes, labels=labels, hashes=np.array([one.hash for one in kept], np.uint64), row_shape=shape,
         row_dtype="uint8", rows=lambda wanted: np.asarray(x[wanted]),
         declared=None if found.declared is None else np.array([found.declared[one.index] for one in kept], np.int8),
         problems=(*found.problems, *notes, *colour(seen, channels), *listed(unreadable | damaged), *thin(labels, found.classes)))
@@ -148,6 +154,8 @@ def colour(seen: list[Seen], channels: int) -> list[Problem]:
 
 
 def thin(labels: np.ndarray, classes: tuple[str, ...]) -> list[Problem]:
+    if not classes:
+        return []
     few = [f"{classes[i]} ({n})" for i, n in enumerate(np.bincount(labels, minlength=len(classes))) if n < 20]
     return [warn(f"Classes with fewer than 20 pictures: {', '.join(few[:10])}{' …' if len(few) > 10 else ''}.",
                  "classes", "Their quality cannot be judged; add pictures.", "few-rows-in-class")] if few else []

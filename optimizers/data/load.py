@@ -74,7 +74,7 @@ def previews(source: Source) -> tuple[tuple[str, ...], tuple[str, ...]]:
         names = tuple(source.classes[label] for label in source.labels[chosen])
     else:
         chosen = np.arange(min(PREVIEWS, len(source.labels)))
-        names = tuple(f"{value:g}" for value in source.labels[chosen])
+        names = tuple("" if source.task == "unlabelled" else f"{value:g}" for value in source.labels[chosen])
     rows = source.rows(chosen)
     if len(source.row_shape) != 3 or source.row_shape[0] not in (1, 3):
         return tuple("[" + ", ".join(f"{value:g}" for value in row.ravel()[:16]) + "]" for row in rows), names

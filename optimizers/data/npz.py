@@ -34,9 +34,11 @@ def open_npz(path: Path, options: Mapping[str, Any], work: Path) -> Source:
             raise OptimizerError(f"The arrays expand to {total / GB:.1f} GB; at most 20 GB are read.", path.name,
                                  "Upload fewer rows, or bytes (uint8) in place of floats.", "too-large")
         pairs, problems = pairs_of(tuple(heads), path.name)
-        arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        arrays: dict[str, tuple[np.ndarray, np.ndarray | None]] = {}
         for split, names in pairs.items():
-            x, y = (extracted(archive, entries[name], *heads[name], work / f"npz-{split}-{role}.npy") for role, name in zip("xy", names))
+            x, y = (extracted(archive, entries[name], *heads[name], work / f"npz-{split}-{role}.npy") if name else None
+                    for role, name in zip("xy", names))
+            assert x is not None
             arrays[split] = (x, y)
     return from_arrays(arrays, options, f"Arrays in {path.suffix[1:]}", problems)
 
@@ -67,8 +69,8 @@ def extracted(archive: Archive, entry: Any, what: npy.Header, start: int, into: 
     return npy.write(into, what, data(), entry.name)
 
 
-def pairs_of(names: tuple[str, ...], where: str) -> tuple[dict[str, tuple[str, str]], tuple[Problem, ...]]:
-    """split ("" for all rows) -> (name of x, name of y).
+def pairs_of(names: tuple[str, ...], where: str) -> tuple[dict[str, tuple[str, str | None]], tuple[Problem, ...]]:
+    """split ("" for all rows) -> (name of x, name of y); no y where the file has no labels at all.
 
     >>> pairs_of(("x_train", "y_train", "x_test", "y_test"), "a.npz")[0]
     {'train': ('x_train', 'y_train'), 'test': ('x_test', 'y_test')}
@@ -84,13 +86,14 @@ def pairs_of(names: tuple[str, ...], where: str) -> tuple[dict[str, tuple[str, s
                                  "Keep one, and name the arrays x and y (or x_train, y_train, x_test, y_test).", "ambiguous-arrays")
         if role:
             found[split, role] = name
-    splits = [split for split in ("", "train", "validation", "test") if (split, "x") in found and (split, "y") in found]
+    bare = not any(role == "y" for _, role in found)
+    splits = [split for split in ("", "train", "validation", "test") if (split, "x") in found and (bare or (split, "y") in found)]
     if "" in splits:
         splits = [""]
     if not splits or (splits != [""] and "train" not in splits):
-        raise OptimizerError(f"No pair of inputs and labels was found among the arrays {', '.join(sorted(names)) or '(none)'}.", where,
+        raise OptimizerError(f"Neither rows nor a pair of rows and labels was found among the arrays {', '.join(sorted(names)) or '(none)'}.", where,
                              "Name them x and y, or x_train, y_train, x_test, y_test: np.savez('data.npz', x=x, y=y).", "no-arrays")
-    pairs = {split: (found[split, "x"], found[split, "y"]) for split in splits}
+    pairs = {split: (found[split, "x"], found.get((split, "y"))) for split in splits}
     unused = sorted(set(names) - set(itertools.chain(*pairs.values())))
     notes = (info(f"Arrays not used: {', '.join(unused)}.", where, code="unused-arrays"),) if unused else ()
     return pairs, notes

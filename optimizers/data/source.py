@@ -12,10 +12,16 @@ import numpy as np
 from optimizers.cards import Problem
 from optimizers.data.split import Divided, divide
 
+UNKNOWN = -1            # the label of a row without one
+
+
+def unlabelled(rows: int) -> np.ndarray:
+    return np.full(rows, UNKNOWN, np.int64)
+
 
 @dataclass(frozen=True)
 class Source:
-    """labels: class numbers (n,) int64, or targets (n,) float32.  hashes: (n,) uint64 of what the model will see of each row.
+    """labels: class numbers (n,) int64, or targets (n,) float32; UNKNOWN throughout where there are none.  hashes: (n,) uint64 of what the model will see of each row.
 
     declared: (n,) int8 split numbers as the upload says, or None.  rows: row numbers -> array (len, *row_shape) of row_dtype; it may be
     told which rows are train, for the medians that fill gaps.  preview: up to 16 rows as the card shows them.
@@ -23,7 +29,7 @@ class Source:
 
     kind: Literal["images", "array", "table"]
     title: str
-    task: Literal["classification", "regression"]
+    task: Literal["classification", "regression", "unlabelled"]
     classes: tuple[str, ...]
     labels: np.ndarray
     hashes: np.ndarray

@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizers.cards import Problem
 from optimizers.data.archive import GB
-from optimizers.data.source import Source, info, warn
+from optimizers.data.source import UNKNOWN, Source, info, unlabelled, warn
 from optimizers.data.split import content_hash, divide
 from optimizers.data.table_columns import Column
 from optimizers.data.table_read import Dialect, chunks, dialect_of, is_missing, number_of
@@ -20,27 +20,33 @@ from optimizers.errors import OptimizerError
 
 MOST = 20 * GB
 SHOWN_ROWS, SHOWN_COLUMNS = 8, 40
+NOWHERE = -1            # place of a target that is not there
+NO_TARGET = info("The table has no target, as was said: every column is a feature, and networks cannot be trained on it.", "target",
+                 "Name a target to measure accuracy.", "unlabelled")
 
 
 def open_csv(path: Path, options: Mapping[str, Any], work: Path) -> Source:
-    """options: target, task, header.  Raises OptimizerError."""
+    """options: target, task ("unlabelled": there is no target, every column is a feature), header.  Raises OptimizerError."""
     dialect = dialect_of(path, options.get("header"))
-    place, said = target_of(dialect.names, options, path.name)
+    bare = options.get("task") == "unlabelled"
+    place, said = (NOWHERE, (NO_TARGET,)) if bare else target_of(dialect.names, options, path.name)
     columns, first = surveyed(path, dialect)
-    target = columns[place]
-    if target.rows < 10:
-        raise OptimizerError(f"The table has {target.rows} rows; at least 10 are needed.", path.name, "Upload more rows.", "too-few-rows")
-    task, about = task_of(target, options, path.name)
+    if columns[0].rows < 10:
+        raise OptimizerError(f"The table has {columns[0].rows} rows; at least 10 are needed.", path.name, "Upload more rows.",
+                             "too-few-rows")
+    target = None if bare else columns[place]
+    task, about = ("unlabelled", ()) if target is None else task_of(target, options, path.name)
     used = [(i, column) for i, column in enumerate(columns) if i != place and column.features()]
     features = tuple(name for _, column in used for name in column.features())
     if not features:
         raise OptimizerError("No column is left to learn from: all are text, identifiers, constant or empty.", path.name,
                              "Add numeric columns, or columns with at most 64 different words.", "no-features")
-    if target.rows * len(features) * 4 > MOST:
-        raise OptimizerError(f"{target.rows:,} rows of {len(features):,} features take more than 20 GB.", path.name,
+    if columns[0].rows * len(features) * 4 > MOST:
+        raise OptimizerError(f"{columns[0].rows:,} rows of {len(features):,} features take more than 20 GB.", path.name,
                              "Drop columns, or upload a sample.", "too-large")
-    names = class_names(target) if task == "classification" else ()
-    x, y, hashes = encoded(path, dialect, used, len(features), (place, target, names), work / "features.npy")
+    names = class_names(target) if target is not None and task == "classification" else ()
+    aim = None if target is None else (place, target, names)
+    x, y, hashes = encoded(path, dialect, used, len(features), aim, columns[0].rows, work / "features.npy")
     filled = medians(x, divide(hashes, y if names else None).rows("train"))
 
     def rows(wanted: np.ndarray) -> np.ndarray:
@@ -50,9 +56,9 @@ def open_csv(path: Path, options: Mapping[str, Any], work: Path) -> Source:
     return Source(
         kind="table", title=f"Table, {len(y):,} rows, {len(columns)} columns", task=task, classes=names, labels=y, hashes=hashes,
         row_shape=(len(features),), row_dtype="float32", rows=rows, features=features,
-        columns=tuple(column.summary() for column in columns), target=target.name,
+        columns=tuple(column.summary() for column in columns), target=None if target is None else target.name,
         shown=tuple(json.dumps(dict(list(zip(dialect.names, (cell[:80] for cell in row)))[:SHOWN_COLUMNS]), ensure_ascii=False)
-                    for row in first), shown_labels=tuple(row[place][:80] for row in first),
+                    for row in first), shown_labels=tuple("" if bare else row[place][:80] for row in first),
         problems=(*said, *about, *notices(columns, place, path.name)))
 
 
@@ -67,18 +73,22 @@ def surveyed(path: Path, dialect: Dialect) -> tuple[list[Column], list[list[str]
     return columns, first
 
 
-def encoded(path: Path, dialect: Dialect, used: list[tuple[int, Column]], width: int, aim: tuple[int, Column, tuple[str, ...]],
-            into: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(x (n, width) float32 with NaN for gaps, y (n,), hashes (n,)) of the rows that have a target."""
-    place, target, names = aim
+def encoded(path: Path, dialect: Dialect, used: list[tuple[int, Column]], width: int,
+            aim: tuple[int, Column, tuple[str, ...]] | None, most: int, into: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(x (n, width) float32 with NaN for gaps, y (n,), hashes (n,)) of the rows that have a target; of all without an aim.
+
+    aim: place of the target, its column, names of its classes.  most: rows of the file.
+    """
+    place, target, names = aim or (NOWHERE, None, ())
     number = {name: i for i, name in enumerate(names)}
-    most = target.present - (target.infinite if not names else 0)
+    if target is not None:
+        most = target.present - (target.infinite if not names else 0)
     x = np.lib.format.open_memmap(into, "w+", np.float32, (most, width))
-    y = np.zeros(most, np.int64 if names else np.float32)
+    y = unlabelled(most) if target is None else np.zeros(most, np.int64 if names else np.float32)
     hashes = np.zeros(most, np.uint64)
     done = 0
     for rows in chunks(path, dialect):
-        aims = [aim_of(row[place], target, number) for row in rows]
+        aims = [UNKNOWN if target is None else aim_of(row[place], target, number) for row in rows]
         kept = [row for row, value in zip(rows, aims) if value is not None]
         if not kept:
             continue

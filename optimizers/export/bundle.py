@@ -12,6 +12,7 @@ import numpy as np
 from optimizers.candidate import Candidate, File
 from optimizers.device import Device, catalogue
 from optimizers.export import how_to_run
+from optimizers.goal import FIDELITY
 from optimizers.measure import host
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, da
     model = put(home, "model", "model.onnx", shipped.content)
     facts = provenance(task, shipped, model, candidate)
     notes = put(home, "recipe", "recipe.yaml", recipe.to_yaml(**facts).encode())
-    page = how_to_run.page(candidate, shipped, data.row_shape, str(data.train.x.dtype), data.classes, data.task, features_of(data))
+    told = "unlabelled" if task.goal.metric in FIDELITY else data.task       # labels then say nothing about the outputs
+    page = how_to_run.page(candidate, shipped, data.row_shape, str(data.train.x.dtype), data.classes, told, features_of(data))
     readme = put(home, "readme", "README.md", page.encode())
     whole = candidate.model_copy(update={"files": (model, notes, readme)})
     report = put(home, "report", "report.json", json.dumps(facts | {"candidate": whole.model_dump(mode="json")}, indent=1).encode())

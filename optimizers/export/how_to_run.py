@@ -45,7 +45,9 @@ def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
     """What a row is, in one sentence."""
     if table:
         return "A row of the table goes in as a dictionary of its cells by column; the target is not needed, and gaps are filled."
-    if len(row_shape) == 3:
+    if len(row_shape) != 1:
+        if len(row_shape) != 3:
+            return f"Rows are arrays of {' x '.join(map(str, row_shape))} numbers each, float32, as they were uploaded."
         kind = "bytes from 0 to 255" if row_dtype == "uint8" else "floats"
         return f"Rows are pictures of shape (n, channels, height, width), {kind}, as they were uploaded."
     return f"Rows are {row_shape[0] if row_shape else 1} numbers each, float32, as they were uploaded."
@@ -54,7 +56,9 @@ def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
 def measured(candidate: Candidate) -> str:
     """One line of what this file reached."""
     parts = []
-    for name, unit in (("top1", "top-1"), ("macro_f1", "macro F1"), ("r2", "R²")):
+    words = (("top1", "top-1"), ("macro_f1", "macro F1"), ("r2", "R²"), ("agreement", "agreement with the original"),
+             ("cosine", "cosine similarity to the original"))
+    for name, unit in words:
         if found := candidate.measurements.get(name):
             parts.append(f"{unit} {100 * found.value:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]" if name != "r2"
                          else f"{unit} {found.value:.3f} [{found.low:.3f}, {found.high:.3f}]")
@@ -74,14 +78,23 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
     rounded = "np.rint(x)" if "int" in kind else "x"
     lines += [f"    return np.ascontiguousarray({rounded}, np.{kind})", "", ""]
     rows = "(1, " + ", ".join(str(extent) for extent in row_shape) + ")"
-    lines += ["def predict(x):",
-              f'    return session.run(["{shipped.output}"], {{"{shipped.input.name}": prepare(x)}})[0].reshape(len(x), -1)', "", "",
+    lines += [*predicting(shipped, task), "", "",
               f"row = row_of({cells_of(features)!r})        # put your own cells here" if features else
               f"row = np.zeros({rows}, np.{row_dtype if row_dtype == 'uint8' else 'float32'})        # put your own rows here"]
-    answer = {"classification": "print(CLASSES[int(predict(row)[0].argmax())])", "regression": "print(float(predict(row)[0, 0]))"}[task]
+    answer = {"classification": "print(CLASSES[int(predict(row)[0].argmax())])", "regression": "print(float(predict(row)[0, 0]))",
+              "unlabelled": "for name, values in predict(row).items():\n    print(name, values.shape, values.ravel()[:8])"}[task]
     if task == "classification" and shipped_width(shipped) == 1:
         answer = "print(CLASSES[int(predict(row)[0, 0] > 0.5)])"
     return "\n".join([*lines, answer]) + "\n"
+
+
+def predicting(shipped: Shipped, task: str) -> list[str]:
+    """The function that answers: class scores or amounts, (n, outputs); of a network whose outputs are its own, each by its name."""
+    feed = f'{{"{shipped.input.name}": prepare(x)}}'
+    if task == "unlabelled":
+        return ["def predict(x):", "    names = [value.name for value in session.get_outputs()]",
+                f"    return dict(zip(names, session.run(names, {feed})))"]
+    return ["def predict(x):", f'    return session.run(["{shipped.output}"], {feed})[0].reshape(len(x), -1)']
 
 
 def cells_of(features: Mapping[str, float | None]) -> dict[str, str]:
@@ -121,6 +134,8 @@ def steps(how: Preprocessing, row_shape: tuple[int, ...], byte: bool) -> list[st
     lines += scale_steps(how, byte, picture)
     if picture and how.layout == "nhwc":
         lines.append("x = x.transpose(0, 2, 3, 1)")
+    if picture and how.layout == "nhw":
+        lines.append("x = x[:, 0]")
     if how.flatten:
         lines.append("x = x.reshape(len(x), -1)")
     return lines

@@ -68,8 +68,8 @@ def race(contestants: dict[str, Shipped], rows: np.ndarray, batch: int = 1, repe
 
 def ready(shipped: Shipped, rows: np.ndarray, batch: int) -> Callable[[], object]:
     size = shipped.fixed_batch or batch
-    fed = shipped.feed(np.resize(rows[:size], (size, *rows.shape[1:])))
-    inputs, session, outputs = {shipped.input.name: fed}, shipped.session, [shipped.output]
+    inputs = shipped.feed(np.resize(rows[:size], (size, *rows.shape[1:])))
+    session, outputs = shipped.session, list(shipped.outputs)
     return lambda: session.run(outputs, inputs)
 
 

@@ -28,7 +28,8 @@ class Shipped:
         self.content = network.serialize()
         self.session = open_session(self.content, threads)
         self.input = self.session.get_inputs()[0]
-        self.output = self.session.get_outputs()[0].name
+        self.outputs = tuple(value.name for value in self.session.get_outputs())
+        self.output = self.outputs[0]
 
     @property
     def bytes(self) -> int:
@@ -41,22 +42,40 @@ class Shipped:
         return first if isinstance(first, int) and first > 0 else None
 
     def predict(self, x_raw: np.ndarray, batch: int = BATCH) -> np.ndarray:
-        """Outputs (n, outputs) float32 for raw rows (n, ...); preprocessing is the network's own. n may be 0 only for no rows."""
+        """First output, (n, outputs) float32, for raw rows (n, ...); preprocessing is the network's own. n may be 0 only for no rows."""
         step = self.fixed_batch or batch
-        found = [self.run(self.feed(x_raw[start:start + step]), len(x_raw[start:start + step])) for start in range(0, len(x_raw), step)]
-        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+        found = [self.run(x_raw[start:start + step], (self.output,))[0] for start in range(0, len(x_raw), step)]
+        return np.concatenate([np.asarray(part, np.float32).reshape(len(part), -1) for part in found]) if found \
+            else np.zeros((0, 1), np.float32)
 
-    def feed(self, x_raw: np.ndarray) -> np.ndarray:
-        """Rows as the session takes them: the network's preprocessing, the input's type."""
-        return as_input(self.network.feed(x_raw), self.input.type)
+    def answers(self, x_raw: np.ndarray, batch: int = BATCH) -> list[np.ndarray]:
+        """Every output, (n, ...) float32 each, for at least one raw row.
 
-    def run(self, fed: np.ndarray, rows: int | None = None) -> np.ndarray:
-        """One call for a batch that is already fed; a graph of fixed batch gets its last rows repeated, and they are dropped again."""
-        rows = rows or len(fed)
-        if self.fixed_batch and len(fed) < self.fixed_batch:
-            fed = np.concatenate([fed, np.repeat(fed[-1:], self.fixed_batch - len(fed), axis=0)])
-        outputs = self.session.run([self.output], {self.input.name: fed})[0]
-        return np.asarray(outputs, np.float32).reshape(len(fed), -1)[:rows]
+        Raises OptimizerError where an output is not one array of numbers for each row.
+        """
+        step = self.fixed_batch or batch
+        parts = [self.run(x_raw[start:start + step], self.outputs) for start in range(0, len(x_raw), step)]
+        for name, *arrays in zip(self.outputs, *parts, strict=True):
+            if any(getattr(array, "dtype", np.dtype(object)).kind not in "fiub" or array.ndim == 0 for array in arrays):
+                raise OptimizerError("The output is not an array of numbers with a row for each row that goes in.", name,
+                                     "Export the network without this output.", "output-type")
+        if any(len(array) != len(x_raw[start:start + step]) for part, start in zip(parts, range(0, len(x_raw), step), strict=True)
+               for array in part):
+            raise OptimizerError("An output does not have a row for each row that goes in.", ", ".join(self.outputs)[:200],
+                                 "Export the network with the batch as the first axis of every output.", "output-rows")
+        return [np.concatenate(arrays).astype(np.float32, copy=False) for arrays in zip(*parts, strict=True)]
+
+    def feed(self, x_raw: np.ndarray) -> dict[str, np.ndarray]:
+        """Rows as the session takes them, by input: the network's preprocessing, the input's type."""
+        return {self.input.name: as_input(self.network.feed(x_raw), self.input.type)}
+
+    def run(self, x_raw: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
+        """One call for at most a batch of rows; a graph of fixed batch gets its last row repeated, and what comes of it is dropped."""
+        rows, fixed = len(x_raw), self.fixed_batch
+        if fixed and rows < fixed:
+            x_raw = np.concatenate([x_raw, np.repeat(x_raw[-1:], fixed - rows, axis=0)])
+        found = self.session.run(list(outputs), self.feed(x_raw))
+        return [array[:rows] if fixed and getattr(array, "ndim", 0) else array for array in found]
 
     @cached_property
     def fused(self) -> dict[str, int]:

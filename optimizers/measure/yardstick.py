@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from optimizers.candidate import ClassRow
+from optimizers.candidate import ClassRow, Fidelity
 from optimizers.goal import Breach, Goal
-from optimizers.measure import device_model, latency, quality
+from optimizers.measure import device_model, latency
+from optimizers.measure.judge import judge_of
 from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
 from optimizers.measurement import Change, Measurement
 from optimizers.search import gate
 
 if TYPE_CHECKING:
-    from optimizers.data.dataset import Dataset, Split
+    from optimizers.data.dataset import Dataset
     from optimizers.device import Device
     from optimizers.models.network import Network
 
@@ -36,6 +35,7 @@ class Figures:
     change: Change | None = None
     classes: tuple[ClassRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
+    fidelity: tuple[Fidelity, ...] = ()
     notes: tuple[str, ...] = ()
     likely: bool = False
 
@@ -49,46 +49,32 @@ class Yardstick:
     goal: Goal
     seed: int = 0
     baseline: Shipped | None = None
-    answers: dict[str, np.ndarray] = field(default_factory=dict)        # of the baseline, by split
+    answers: dict[str, Any] = field(default_factory=dict)        # of the baseline, by split
     scores: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.judge = judge_of(self.data, self.goal.metric, self.seed)
 
     def validation(self, shipped: Shipped) -> float:
         """The goal's metric on the validation split: what every choice is made by."""
-        return quality.score(self.goal.metric, np.asarray(self.data.validation.y), self.decide(shipped, self.data.validation))
-
-    def decide(self, shipped: Shipped, split: Split) -> np.ndarray:
-        return quality.decide(shipped.predict(split.x), self.data.task)
+        return self.judge.score("validation", self.judge.answers(shipped, "validation"))
 
     def measure(self, shipped: Shipped) -> Figures:
         """Everything about one file. The test split is touched here, once, and nothing is chosen by it."""
-        validation, test = self.decide(shipped, self.data.validation), self.decide(shipped, self.data.test)
+        validation, test = (self.judge.answers(shipped, split) for split in ("validation", "test"))
         first = self.baseline is None
         if first:
             self.become_baseline(shipped, validation, test)
-        measured = self.quality(test) | self.cost(shipped)
+        measured = self.judge.measurements(test) | self.cost(shipped)
         held, broke = self.gate(shipped, validation, test, measured)
-        figures = Figures(measured, self.score("validation", validation), not broke, broke, held,
-                          notes=self.notes(measured, first), likely=self.likely(validation))
-        if self.data.task == "classification":
-            y = np.asarray(self.data.test.y)
-            names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), test.max())) + 1))
-            figures = replaced(figures, confusion=quality.confusion(y, test, len(names)),
-                               classes=() if first else quality.class_rows(y, self.answers["test"], test, names, self.seed))
-        if first:
-            return figures
-        y = np.asarray(self.data.test.y)
-        return replaced(figures, change=quality.change(self.goal.metric, y, self.answers["test"], test, self.seed))
+        details = self.judge.details(shipped, self.answers["test"], test)
+        notes = (*self.notes(measured, first), *details.pop("notes", ()))
+        return Figures(measured, self.judge.score("validation", validation), not broke, broke, held, notes=notes,
+                       likely=self.likely(validation), change=None if first else self.judge.change(self.answers["test"], test), **details)
 
-    def become_baseline(self, shipped: Shipped, validation: np.ndarray, test: np.ndarray) -> None:
+    def become_baseline(self, shipped: Shipped, validation: Any, test: Any) -> None:
         self.baseline, self.answers = shipped, {"validation": validation, "test": test}
-        self.scores = {name: self.score(name, answers) for name, answers in self.answers.items()}
-
-    def score(self, split: str, answers: np.ndarray) -> float:
-        return quality.score(self.goal.metric, np.asarray(getattr(self.data, split).y), answers)
-
-    def quality(self, test: np.ndarray) -> dict[str, Measurement]:
-        rows = f"on {len(test):,} test rows, of the file that ships, in ONNX Runtime"
-        return quality.quality(np.asarray(self.data.test.y), test, self.data.task, rows, self.seed)
+        self.scores = {name: self.judge.score(name, answers) for name, answers in self.answers.items()}
 
     def cost(self, shipped: Shipped) -> dict[str, Measurement]:
         """Size, time, memory and energy; what cannot be told is left out rather than guessed."""
@@ -125,39 +111,32 @@ class Yardstick:
             found["energy_mj"] = device_model.energy(took, device)
         return {name: value for name, value in found.items() if value is not None}
 
-    def gate(self, shipped: Shipped, validation: np.ndarray, test: np.ndarray,
+    def gate(self, shipped: Shipped, validation: Any, test: Any,
              measured: dict[str, Measurement]) -> tuple[bool | None, tuple[Breach, ...]]:
         """Whether the floor held on test (told, never used), and every line that is broken; the floor is judged on validation."""
         least, on_test = (gate.floor(self.goal, self.scores[split]) for split in ("validation", "test"))
         broke = (*gate.dtype_breach((arithmetic(shipped.network),), self.device),
-                 *gate.floor_breach(self.score("validation", validation), least), *gate.budget_breaches(measured, self.goal, self.device))
-        held = None if on_test is None else not gate.floor_breach(self.score("test", test), on_test)
+                 *gate.floor_breach(self.judge.score("validation", validation), least), *gate.budget_breaches(measured, self.goal, self.device))
+        held = None if on_test is None else not gate.floor_breach(self.judge.score("test", test), on_test)
         return held, broke
 
-    def likely(self, validation: np.ndarray) -> bool:
+    def likely(self, validation: Any) -> bool:
         """Whether the floor is kept on validation, and in most paired resamplings of it: a point estimate alone favours the lucky."""
         least = gate.floor(self.goal, self.scores["validation"])
         if least is None:
             return True
         room = 100 * (self.scores["validation"] - least)
-        return quality.keeps(self.goal.metric, np.asarray(self.data.validation.y), self.answers["validation"], validation, room,
-                             self.seed) >= LIKELY
+        return self.judge.keeps(self.answers["validation"], validation, room) >= LIKELY
 
     def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
         said = []
-        if first and self.data.task == "classification" and self.scores["validation"] < 1.5 / max(len(self.data.classes), 2):
+        if first and self.judge.chance(self.scores["validation"]):
             said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
         speedup = measured.get("speedup")
         runs_here = self.device is None or "onnxruntime" in self.device.runtimes
         if speedup is not None and runs_here and speedup.value < 0.95:
             said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
         return tuple(said)
-
-
-def replaced(figures: Figures, **changes) -> Figures:
-    from dataclasses import replace
-
-    return replace(figures, **changes)
 
 
 def shipped(network: Network) -> Shipped:

@@ -17,6 +17,7 @@ from optimizers.models.audit import Kind
 from optimizers.models.graph_facts import GraphFacts
 from optimizers.models.load import load_model, tensors
 from optimizers.models.network import Network
+from optimizers.models.scores import looks_like_scores
 
 MOST_LAYERS = 2_000             # on a card
 MOST_ACTIVATIONS = 4 << 30      # bytes of one row
@@ -28,7 +29,7 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
     network = load_model(path, None, dict(options))
     problems = list(check_weights(network.proto))
     facts = graph_facts.analyse(network.proto)
-    outputs, ran = tried(network, facts)
+    outputs, ran, scores = tried(network, facts)
     reason = why_graph(network)
     task, classes = task_of(network.proto, outputs)
     problems += [*ran, *(info(note, code="on-reading") for note in network.notes), *input_problems(facts.inputs)]
@@ -38,7 +39,7 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
         problems.append(info(f"The card lists the first {MOST_LAYERS:,} of {len(facts.layers):,} layers.", code="layers-cut"))
     return ModelCard(
         kind=kind, family="graph" if reason else "network", title=title(kind, network, facts, options), task=task, classes=classes,
-        inputs=facts.inputs, outputs=outputs, parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
+        inputs=facts.inputs, outputs=outputs, scores=scores, parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
         opset=opset(network.proto), operators=facts.operators, layers=facts.layers[:MOST_LAYERS], quantized=facts.quantized,
         architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
         problems=tuple(problems))
@@ -73,8 +74,8 @@ def check_weights(proto: onnx.ModelProto) -> Iterator[Problem]:
                           code="infinite-weights")
 
 
-def tried(network: Network, facts: GraphFacts) -> tuple[tuple[Tensor, ...], list[Problem]]:
-    """(outputs with the shapes seen, problems) of one run on zeros in ONNX Runtime.  Raises OptimizerError."""
+def tried(network: Network, facts: GraphFacts) -> tuple[tuple[Tensor, ...], list[Problem], tuple[str, ...]]:
+    """(outputs with the shapes seen, problems, names of outputs that look like class scores) of one run on zeros in ONNX Runtime.  Raises OptimizerError."""
     import onnxruntime
 
     if (facts.activation_bytes or 0) > MOST_ACTIVATIONS:
@@ -96,8 +97,10 @@ def tried(network: Network, facts: GraphFacts) -> tuple[tuple[Tensor, ...], list
             raise OptimizerError(f"ONNX Runtime cannot run the network on one row of zeros: {first_line(fault)}", "the whole graph",
                                  "Run it yourself in ONNX Runtime, mend the graph and export again.", "runtime-fails") from fault
         return facts.outputs, [info("The network was not tried: its inputs have free axes whose sizes are not known here.",
-                                    ", ".join(tensor.name for tensor in facts.inputs), code="not-tried")]
-    return seen(facts.outputs, results), not_finite(facts.outputs, results)
+                                    ", ".join(tensor.name for tensor in facts.inputs), code="not-tried")], ()
+    scores = tuple(tensor.name for tensor, result in zip(facts.outputs, results, strict=True)
+                   if isinstance(result, np.ndarray) and looks_like_scores(result))
+    return seen(facts.outputs, results), not_finite(facts.outputs, results), scores
 
 
 def zeros(tensor: Tensor) -> np.ndarray:

@@ -25,6 +25,9 @@ def guess(network: Network, data: Dataset, ctx: Context) -> Preprocessing:
     Raises OptimizerError when rows cannot be brought to the network's input. Says in the log what was chosen, and why.
     """
     base = shaped(network, data.train.x)
+    if data.task == "unlabelled":
+        ctx.log(f"Rows are scaled as {named(base)}: without labels nothing tells which scale the network was trained on.", "preprocessing")
+        return base
     split = data.validation if len(data.validation) else data.train
     step = max(1, len(split) // ROWS)
     x, y = np.asarray(split.x[::step][:ROWS]), np.asarray(split.y[::step][:ROWS])
@@ -43,6 +46,14 @@ def guess(network: Network, data: Dataset, ctx: Context) -> Preprocessing:
     return best
 
 
+def completed(network: Network, x: np.ndarray) -> Preprocessing:
+    """What was said of the network's preprocessing, and for what was not, what follows from the shapes of its input and of rows x."""
+    given = network.preprocessing
+    if given.model_fields_set >= {"scale", "size", "channels", "layout", "flatten"}:
+        return given
+    return shaped(network, x).model_copy(update={name: getattr(given, name) for name in given.model_fields_set})
+
+
 def named(scale: Preprocessing) -> str:
     return scale.scale if scale.scale != "standard" else f"standard (mean {', '.join(f'{m:.3g}' for m in scale.mean[:3])})"
 
@@ -51,6 +62,10 @@ def shaped(network: Network, x: np.ndarray) -> Preprocessing:
     """Size, channels, layout and flattening that bring rows x to the network's input, with the plain scale."""
     wanted = (graph.extents(graph.inputs(network.proto)[0]) or ())[1:]
     plain = Preprocessing(scale="0-1" if x.dtype == np.uint8 else "none")
+    if x.ndim == 4 and x.shape[1] == 1 and len(wanted) == 2 and same(wanted, x.shape[2:]):
+        return plain.model_copy(update={"layout": "nhw"})
+    if x.ndim != 4 and same(wanted, x.shape[1:]):
+        return plain
     if x.ndim == 4 and len(wanted) == 3:
         nhwc = wanted[2] in (1, 3) and wanted[0] not in (1, 3)
         channels, height, width = (wanted[2], wanted[0], wanted[1]) if nhwc else wanted
@@ -59,10 +74,12 @@ def shaped(network: Network, x: np.ndarray) -> Preprocessing:
                                         "layout": "nhwc" if nhwc else "nchw"})
     if x.ndim == 4 and len(wanted) == 1:
         return plain.model_copy(update={"flatten": True, **flat_size(wanted[0], x.shape[1:])})
-    if x.ndim == 2 and len(wanted) == 1 and wanted[0] in (None, x.shape[1]):
-        return plain
     raise OptimizerError(f"The network takes rows of shape {shown(wanted)} and the dataset's rows have {shown(x.shape[1:])}.", "input",
                          "Choose the dataset the network was made for.", "shapes-differ")
+
+
+def same(wanted: tuple[int | None, ...], have: tuple[int, ...]) -> bool:
+    return len(wanted) == len(have) and all(w in (None, h) for w, h in zip(wanted, have, strict=True))
 
 
 def flat_size(width: int | None, row: tuple[int, ...]) -> dict[str, object]:
@@ -109,7 +126,10 @@ def statistics(x: np.ndarray, channels: int) -> dict[str, tuple[float, ...]]:
 def score(network: Network, x: np.ndarray, y: np.ndarray, regression: bool) -> float | None:
     """Top-1 or R² (not below -1) in ONNX Runtime, or None where outputs and labels cannot be compared."""
     parts = [graph.run(network.proto, network.feed(x[at:at + step]))[0] for step in (batch_of(network),) for at in range(0, len(x), step)]
-    out = np.concatenate(parts).reshape(len(x), -1)
+    out = np.concatenate(parts)
+    if out.ndim > 2:
+        return None                     # no scores of classes and no amounts: labels say nothing about them
+    out = out.reshape(len(x), -1)
     if regression:
         spread = float(np.var(y))
         return max(-1.0, 1 - float(np.mean((out[:, 0] - y) ** 2)) / spread) if out.shape[1] == 1 and spread else None

@@ -12,7 +12,7 @@ from optimizers.errors import OptimizerError
 from optimizers.models.canonical import canonical
 from optimizers.models.graph import QUANTIZED
 from optimizers.models.network import Network
-from optimizers.models.preprocessing import Preprocessing
+from optimizers.models.preprocessing import Preprocessing, said
 
 if TYPE_CHECKING:
     from optimizers.cards import ModelCard
@@ -42,7 +42,7 @@ def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any
         raise OptimizerError(f"A model file ends in .onnx, .pt2 or .safetensors; this one ends in '{suffix[:20]}'.", path.name,
                              "Export the network to ONNX.", "model-kind")
     wanted = options.get("preprocessing")
-    return network.with_(preprocessing=Preprocessing(**wanted)) if wanted else network
+    return network.with_(preprocessing=Preprocessing(**said(wanted))) if wanted else network
 
 
 def from_onnx_file(path: Path) -> Network:

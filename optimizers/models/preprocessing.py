@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, ValidationError
 
+from optimizers.errors import OptimizerError
 from optimizers.values import Value
 
 if TYPE_CHECKING:
@@ -20,15 +23,15 @@ class Preprocessing(Value):
     scale: "0-1" divides bytes by 255, "0-255" keeps them, "-1-1" is x / 127.5 - 1, "standard" subtracts mean and divides by std
     (per channel or per feature, in units of the raw row divided by 255 for bytes, of the raw row otherwise), "none" casts only.
     Rows of floats are taken to be in 0..1 already: "0-1" and "0-255" cast them, "-1-1" is 2 x - 1.
-    flatten: (n, channels * height * width) for networks that take vectors.
+    layout: "nhw" drops the one channel of grey rows.  flatten: (n, channels * height * width) for networks that take vectors.
     """
 
     scale: Literal["0-1", "0-255", "-1-1", "standard", "none"] = "0-1"
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    size: tuple[int, int] | None = None
-    channels: int | None = None
-    layout: Literal["nchw", "nhwc"] = "nchw"
+    mean: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = Field((), max_length=10_000)
+    std: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field((), max_length=10_000)
+    size: tuple[Annotated[int, Field(ge=1, le=8192)], Annotated[int, Field(ge=1, le=8192)]] | None = None
+    channels: int | None = Field(None, ge=1, le=64)
+    layout: Literal["nchw", "nhwc", "nhw"] = "nchw"
     flatten: bool = False
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
@@ -45,6 +48,8 @@ class Preprocessing(Value):
         x = self.scaled(np.asarray(x))
         if picture and self.layout == "nhwc":
             x = x.transpose(0, 2, 3, 1)
+        if picture and self.layout == "nhw":
+            x = x[:, 0]
         if self.flatten:
             x = x.reshape(len(x), -1)
         return np.ascontiguousarray(x, np.float32)
@@ -61,6 +66,36 @@ class Preprocessing(Value):
         if self.scale == "-1-1":
             return x / np.float32(127.5) - 1 if byte else 2 * x - 1
         return x / np.float32(255) if byte and self.scale == "0-1" else x
+
+
+def said(given: str | dict[str, Any]) -> dict[str, Any]:
+    """What a person says about preprocessing, checked: a mapping of some fields, or the same as words. Raises OptimizerError.
+
+    >>> said("scale=standard mean=0.498 std=0.502 size=240x320")
+    {'scale': 'standard', 'mean': [0.498], 'std': [0.502], 'size': [240, 320]}
+    """
+    fields = words(given) if isinstance(given, str) else given
+    try:
+        return Preprocessing(**fields).model_dump(mode="json", exclude_unset=True)
+    except (ValidationError, TypeError) as error:
+        first = error.errors()[0] if isinstance(error, ValidationError) else {"loc": (), "msg": "This is no mapping of fields"}
+        place = ".".join(str(part) for part in first["loc"])
+        raise OptimizerError(f"{first['msg']}.", f"preprocessing.{place}"[:200], f"Known: {', '.join(Preprocessing.model_fields)}; such as "
+                             "scale=standard mean=0.5 std=0.25 size=224x224.", "bad-preprocessing") from None
+
+
+def words(text: str) -> dict[str, Any]:
+    """JSON, or name=value pairs between blanks: numbers of mean and std with commas between, size as height x width."""
+    if text.lstrip().startswith("{"):
+        try:
+            return json.loads(text)
+        except ValueError:
+            return {"json": text[:60]}
+    found: dict[str, Any] = {}
+    for pair in text.split():
+        name, _, value = pair.partition("=")
+        found[name] = {"mean": value.split(","), "std": value.split(","), "size": value.lower().split("x")}.get(name, value)
+    return found
 
 
 def resize(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -88,8 +88,9 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
 
 def quality(row: Candidate) -> str:
     """Of the file on test: "94.0 % top-1"."""
-    if found := row.measurements.get("top1"):
-        return f"{100 * found.value:.1f}\u202f% top-1"
+    for metric, word in (("top1", "top-1"), ("agreement", "agreement"), ("cosine", "cosine similarity")):
+        if found := row.measurements.get(metric):
+            return f"{100 * found.value:.1f}\u202f% {word}"
     found = row.measurements.get("r2")
     return f"R² {found.value:.3f}" if found else "its quality untold"
 

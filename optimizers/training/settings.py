@@ -62,6 +62,9 @@ def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | 
     if len(model.outputs) > 1:
         return Refusal(wrong=f"The model has {len(model.outputs)} outputs; training here knows one.", where="model",
                        mend="Export it with its one main output.", code="several-outputs")
+    if model.task == "other":
+        return Refusal(wrong="The model's output is neither class scores nor one number, so it cannot learn from labels.", where="model",
+                       mend="Quantize it, or export it with one output of shape (batch, classes) or (batch, 1).", code="outputs")
     if dataset is None or dataset.task != "classification" or model.classes is None:
         return None
     if model.classes != len(dataset.classes):

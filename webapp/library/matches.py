@@ -2,7 +2,7 @@
 
 from jobs.models import Asset
 from optimizers.cards import DatasetCard, ModelCard
-from optimizers.search.match import network
+from optimizers.search.match import fits
 
 LOOK_AT = 200       # newest assets of the other kind that are looked at
 
@@ -25,4 +25,4 @@ def matches_of(asset: Asset, most: int = 5) -> list[Asset]:
 
 def fit(model: ModelCard, data: DatasetCard) -> bool:
     """True where a job with these two would not be refused: the same rule that submit and the dry run follow."""
-    return data.task != "unlabelled" and network(model, data) is None
+    return fits(model, data)

@@ -14,11 +14,10 @@ from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import LIMITS, Budget, Goal, Limits
 from optimizers.recipe import Recipe
+from optimizers.search.match import metrics
 from webapp.studio.steps import forms_of, recipe_of
 from webapp.teams import gate
 from webapp.teams.models import Team
-
-METRICS_OF = {"classification": ("top1", "macro_f1"), "regression": ("r2",)}
 
 
 class Draft:
@@ -87,8 +86,7 @@ class Draft:
         return Goal(metric=metric, floor=floor, max_drop=drop, limits=Limits(**limits))
 
     def metrics(self) -> tuple[str, ...]:
-        task = self.dataset_card.task if self.dataset_card else self.model_card.task if self.model_card else "classification"
-        return METRICS_OF.get(task, METRICS_OF["classification"])
+        return metrics(self.model_card, self.dataset_card)
 
     def read_recipe(self) -> Recipe | None:
         """The recipe of "choose" and "paste"; None for "plan for me", and where it has a mistake."""

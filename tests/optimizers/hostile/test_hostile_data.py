@@ -64,12 +64,12 @@ def test_one_bad_picture_in_a_hundred_is_listed_two_are_refused(tmp_path: Path) 
 
 def test_classes_that_are_none(tmp_path: Path) -> None:
     only = {name: data for name, data in folders().items() if name.startswith("cats")}
-    assert refused(zipped(tmp_path / "data.zip", only)).code == "one-class"
+    assert refused(zipped(tmp_path / "data.zip", only)).code == "too-few-rows"           # one folder: no labels, and too few
     refusal = refused(zipped(tmp_path / "data.zip", only | {"birds/1.png": picture()}))
     assert (refusal.code, refusal.where) == ("class-too-small", "birds")
     refusal = refused(zipped(tmp_path / "data.zip", folders({"empty/": b""})))
     assert (refusal.code, refusal.where) == ("empty-class", "empty")
-    assert refused(zipped(tmp_path / "data.zip", {"a.png": picture(), "b.png": picture()})).code == "no-class-folder"
+    assert refused(zipped(tmp_path / "data.zip", {"a.png": picture(), "b.png": picture()})).code == "too-few-rows"
     assert refused(zipped(tmp_path / "data.zip", {"readme.md": b"hello"})).code == "no-pictures"
     assert refused(zipped(tmp_path / "data.zip", {})).code == "empty"
 
@@ -111,7 +111,7 @@ def test_npy_headers_that_lie(tmp_path: Path, header: bytes, code: str) -> None:
 
 
 @pytest.mark.parametrize(("arrays", "code"), [
-    ({"x": np.zeros((20, 3)), "y": np.zeros(19, int)}, "rows-differ"), ({"x": np.zeros((20, 3))}, "no-arrays"),
+    ({"x": np.zeros((20, 3)), "y": np.zeros(19, int)}, "rows-differ"), ({"z": np.zeros((20, 3))}, "no-arrays"),
     ({"x": np.full((20, 3), np.nan), "y": np.arange(20) % 2}, "not-finite"),
     ({"x": np.zeros((20, 3)), "y": np.zeros(20, int)}, "one-class"),
     ({"x": np.zeros((20, 3)), "y": np.full(20, np.inf)}, "not-finite"), ({"x": np.zeros((20, 0)), "y": np.arange(20) % 2}, "empty"),
