@@ -105,6 +105,7 @@ class Job(models.Model):
     goal = models.JSONField(default=dict)
     budget = models.JSONField(default=dict)
     recipe = models.JSONField(null=True)        # None: plan for me
+    preprocessing = models.JSONField(null=True)     # some fields of a Preprocessing; None: as the model says, or found
     seed = models.IntegerField(default=0)
     replay_of = models.ForeignKey("self", models.SET_NULL, null=True, related_name="replays")
 

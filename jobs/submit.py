@@ -13,6 +13,7 @@ from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.errors import OptimizerError
 from optimizers.goal import Budget, Goal
+from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
 
 
@@ -24,8 +25,9 @@ def submit_inspection(asset: Asset) -> Job:
 
 def submit_fit(team: Any, user: Any, *, model: Asset | None, dataset: Asset | None, device: Device, goal: Goal | dict[str, Any],
                budget: Budget | dict[str, Any], recipe: Recipe | dict[str, Any] | None = None, seed: int = 0,
-               title: str | None = None) -> Job:
+               title: str | None = None, preprocessing: str | dict[str, Any] | None = None) -> Job:
     """Queue a fit. Everything that can be told from cards is refused here, with a sentence, rather than after forty minutes.
+    preprocessing: what the model was fed while it was trained; fields left out are found by the job.
 
     Raises OptimizerError: an asset of another team or not ready, a recipe or goal that cannot work; store.StoreFull.
     """
@@ -43,7 +45,8 @@ def submit_fit(team: Any, user: Any, *, model: Asset | None, dataset: Asset | No
     subject = next((asset.name for asset in (model, dataset) if asset), "nothing")
     return queue(team_id=team.id, kind=Job.Kind.FIT, title=(title or f"{subject} for {device.title}")[:200], model=model, dataset=dataset,
                  device=device.model_dump(mode="json"), goal=goal.model_dump(mode="json"), budget=budget.model_dump(mode="json"),
-                 recipe=recipe.dump() if recipe else None, seed=seed, created_by=user)
+                 recipe=recipe.dump() if recipe else None, preprocessing=said(preprocessing) if preprocessing else None, seed=seed,
+                 created_by=user)
 
 
 def replay(job: Job, user: Any) -> Job:
@@ -52,7 +55,7 @@ def replay(job: Job, user: Any) -> Job:
         raise OptimizerError("Only a fit can be replayed.", "", "Upload the file again to have it inspected again.", "not-a-fit")
     store.refuse_when_full()
     same = {name: getattr(job, name) for name in ("team_id", "kind", "title", "model_id", "dataset_id", "device", "goal", "budget",
-                                                  "recipe", "seed", "capability")}
+                                                  "recipe", "preprocessing", "seed", "capability")}
     return queue(**same, replay_of=job, created_by=user)
 
 

@@ -42,6 +42,8 @@ def lay_task(folder: Path, job: Job, threads: int) -> Task:
         return Task(**facts, role=job.asset.kind, **lay_asset(folder, job.asset))
     for asset in (job.model, job.dataset):
         facts |= lay_asset(folder, asset) | {f"{asset.kind}_card": asset.card} if asset else {}
+    if job.model and job.preprocessing:
+        facts["model_options"] = {**job.model.options, "preprocessing": job.preprocessing}
     return Task(**facts, device=job.device, goal=job.goal, budget=job.budget, recipe=job.recipe,
                 done=tuple(job.candidates.order_by("created_at").values_list("key", flat=True)), sensitivity=known_sensitivity(job))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers import events
-from optimizers.goal import METRICS
+from optimizers.goal import FIDELITY, METRICS
 from optimizers.search.gate import short
 
 if TYPE_CHECKING:
@@ -123,23 +123,26 @@ def result(found: Any, out: Path, as_json: bool) -> None:
     if sys.stderr.isatty():
         print("\r\x1b[2K", end="", file=sys.stderr)
     print(found.done.verdict)
-    rows = [row_of(candidate, found) for candidate in found.candidates]
+    noise = any("sqnr_db" in candidate.measurements for candidate in found.candidates)
+    rows = [row_of(candidate, found, noise) for candidate in found.candidates]
     if rows:
-        table(rows, ["", "candidate", "quality", "change, points", "size KiB", "latency ms", "on device ms", "verdict, or what it broke"])
+        table(rows, ["", "candidate", "quality", "change, points", *(["SQNR dB"] if noise else []), "size KiB", "latency ms", "on device ms", "verdict, or what it broke"])
         print("● measured  ◐ emulated  ◌ modelled   > recommended  * on the front")
     print(f"Everything is in {out}.")
 
 
-def row_of(candidate: Candidate, found: Any) -> list[str]:
+def row_of(candidate: Candidate, found: Any, noise: bool = False) -> list[str]:
+    """noise: with a cell for the signal to noise of a job that is judged by fidelity."""
     values = candidate.measurements
-    quality = next(values[name] for name in METRICS if name in values)
+    metric, quality = next((name, values[name]) for name in METRICS if name in values)
+    digits = 2 if metric in FIDELITY else 1
     mark = ">" if candidate.key == found.done.recommended else "*" if candidate.key in found.done.front else ""
     change = candidate.change
-    moved = f"{change.value:+.1f} [{change.low:+.1f}, {change.high:+.1f}]" if change else ""
+    moved = f"{change.value:+.{digits}f} [{change.low:+.{digits}f}, {change.high:+.{digits}f}]" if change else ""
     broke = "; ".join(breach.sentence for breach in candidate.broke)
     verdict = f"breaks {broke}" if broke else (change.verdict if change else "baseline")
-    return [mark, candidate.title, f"{100 * quality.value:.1f} %" if quality.unit == "fraction" else short(quality.value), moved,
-            figure(values.get("size_kib")), figure(values.get("latency_ms")), figure(values.get("device_latency_ms")), verdict]
+    return [mark, candidate.title, f"{100 * quality.value:.{digits}f} %" if quality.unit == "fraction" else short(quality.value), moved,
+            *([figure(values.get("sqnr_db"))] if noise else []), figure(values.get("size_kib")), figure(values.get("latency_ms")), figure(values.get("device_latency_ms")), verdict]
 
 
 def figure(value: Measurement | None) -> str:

@@ -51,13 +51,15 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--name")
     one.add_argument("--architecture", help="of safetensors weights: a name of the zoo")
     one.add_argument("--target", help="of a table: the column to predict")
+    one.add_argument("--unlabelled", action="store_true", help="of a dataset: take it without labels")
     one = verb(devices, "list what can be fitted for")
     one.add_argument("--json", action="store_true")
     one = verb(fit, "submit a job, wait, print the front")
     one.add_argument("--model")
     one.add_argument("--dataset")
     one.add_argument("--device", required=True)
-    one.add_argument("--metric", choices=["top1", "macro_f1", "r2"])
+    one.add_argument("--metric", choices=["top1", "macro_f1", "r2", "agreement", "cosine"])
+    one.add_argument("--preprocessing", metavar="JSON", help='such as {"scale": "standard", "mean": [0.5], "std": [0.25]}')
     one.add_argument("--max-drop", type=float, help="largest loss as a fraction; 0.01 is one point")
     one.add_argument("--minutes", type=float)
     one.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="such as flash_kib=256; may be repeated")
@@ -87,7 +89,7 @@ def upload(given) -> None:
     if kind == "model":
         asset = client.upload_model(given.file, name=given.name, architecture=given.architecture, progress=show)
     else:
-        asset = client.upload_dataset(given.file, name=given.name, target=given.target, progress=show)
+        asset = client.upload_dataset(given.file, name=given.name, target=given.target, unlabelled=given.unlabelled, progress=show)
     print(f"{asset.id}  {asset.name}  {asset.state}")
     for problem in asset.data["problems"]:
         print(f"  {problem.get('wrong') or problem}")
@@ -109,9 +111,13 @@ def fit(given) -> None:
         limits = {name: float(value) for name, value in (pair.split("=", 1) for pair in given.limit)}
     except ValueError:
         raise UserError("A limit is NAME=VALUE.", "--limit", "Such as --limit flash_kib=256.") from None
+    try:
+        preprocessing = json.loads(given.preprocessing) if given.preprocessing else None
+    except ValueError:
+        raise UserError("The preprocessing is not JSON.", "--preprocessing", 'Such as \'{"scale": "-1-1", "size": [224, 224]}\'.') from None
     job = Client().submit_optimize_job(
         model=given.model, dataset=given.dataset, device=given.device, metric=given.metric, max_drop=given.max_drop,
-        minutes=given.minutes, limits=limits or None, seed=given.seed)
+        minutes=given.minutes, limits=limits or None, seed=given.seed, preprocessing=preprocessing)
     print(f"{job.id}  {job.title}")
     if not given.no_wait:
         follow(job)

@@ -49,10 +49,14 @@ class Client:
         """
         return self.bring(Model, path, "model", name, {"architecture": architecture}, progress, wait)
 
-    def upload_dataset(self, path: str | Path, *, name: str | None = None, target: str | None = None,
+    def upload_dataset(self, path: str | Path, *, name: str | None = None, target: str | None = None, unlabelled: bool = False,
                        progress: Progress | None = None, wait: bool = True) -> Dataset:
-        """Send a dataset file (.zip of folders or idx pairs, .npz, .csv). target: the column to predict, of a table."""
-        return self.bring(Dataset, path, "dataset", name, {"target": target}, progress, wait)
+        """Send a dataset file (.zip of folders or idx pairs, .npz, .csv). target: the column to predict, of a table.
+
+        unlabelled: take no folder, array or column for labels; fidelity to an original can be measured on such rows.
+        """
+        options = {"target": target, "task": "unlabelled" if unlabelled else None}
+        return self.bring(Dataset, path, "dataset", name, options, progress, wait)
 
     def bring(self, kind: Any, path: str | Path, word: str, name: str | None, options: dict, progress: Progress | None, wait: bool) -> Any:
         given = {key: value for key, value in options.items() if value is not None}
@@ -96,9 +100,10 @@ class Client:
         """Find models that fit a device.
 
         model, dataset: of the library, or their ids (either may be missing).  device: a name, or a whole device.
-        metric: top1, macro_f1 or r2.  floor: absolute.  max_drop: largest loss, as a fraction (0.01 is one point).
+        metric: top1, macro_f1, r2; or agreement, cosine: fidelity to the original, which needs no labels.  floor: absolute.  max_drop: largest loss, as a fraction (0.01 is one point).
         limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib.  minutes, candidates: how long it may look.
-        recipe: a list of steps instead of the planner.  seed: for a repeatable run.
+        recipe: a list of steps instead of the planner.  preprocessing: what the model was fed while it was trained, such as
+        {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [224, 224]}; found by the job when missing.  seed: for a repeatable run.
         Raises UserError at once for a wish that cannot work.
         """
         body = request(**wish) | ({"title": title} if title else {})
@@ -158,7 +163,8 @@ class Client:
 
 def request(*, device: Any, model: Any = None, dataset: Any = None, metric: str | None = None, floor: float | None = None,
             max_drop: float | None = None, limits: dict[str, float] | None = None, minutes: float | None = None,
-            candidates: int | None = None, recipe: Any = None, seed: int | None = None) -> dict[str, Any]:
+            candidates: int | None = None, recipe: Any = None, seed: int | None = None,
+            preprocessing: dict[str, Any] | None = None) -> dict[str, Any]:
     """The body of POST /jobs and /plans; what was not said is left to the server's defaults."""
     said = lambda **pairs: {key: value for key, value in pairs.items() if value is not None}
     id_of = lambda one: one.id if isinstance(one, Asset) else one
@@ -166,7 +172,7 @@ def request(*, device: Any, model: Any = None, dataset: Any = None, metric: str 
     if candidates is not None and minutes is None:
         budget["minutes"] = None            # a count alone makes a run repeatable
     ids = said(model=id_of(model), dataset=id_of(dataset))
-    return ids | said(device=device, recipe=recipe, seed=seed, goal=goal or None, budget=budget or None)
+    return ids | said(device=device, recipe=recipe, seed=seed, preprocessing=preprocessing, goal=goal or None, budget=budget or None)
 
 
 def steps(*pairs: tuple[str, dict[str, Any] | None]) -> dict[str, Any]:

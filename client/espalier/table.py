@@ -5,7 +5,7 @@ from __future__ import annotations
 from espalier.candidate import Candidate, Measurement
 from espalier.job import Job
 
-QUALITY = {"top1": "top-1", "macro_f1": "macro F1", "r2": "R²"}
+QUALITY = {"top1": "top-1", "macro_f1": "macro F1", "r2": "R²", "agreement": "agreement", "cosine": "cosine"}
 ORIGINS = {"measured": "measured here", "device": "measured on the device", "emulated": "emulated", "modelled": "modelled"}
 MARKS = {"measured": "", "device": "†", "emulated": "‡", "modelled": "~"}
 COLUMNS = (("size_kib", "file"), ("device_latency_ms", "latency"), ("energy_mj", "energy"))

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper, version_converter
 
+from optimizers.export.slim import NAMED
 from optimizers.models import graph
 from optimizers.models.float32 import in_float32, other_floats
 from optimizers.models.graph import constants, copied, extents, inputs, opset, uses, without_unread
@@ -34,7 +35,18 @@ def canonical(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]
         tidy = freed
     if (settled := settle_reshapes(tidy)) is not None:
         tidy = settled
-    return tidy, tuple(notes)
+    return named(tidy), tuple(notes)
+
+
+def named(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which each layer with weights has a name, which is then the same on its card, in recipes and in compressed files."""
+    fresh = copied(proto)
+    taken = {node.name for node in fresh.graph.node}
+    for node in fresh.graph.node:
+        if node.op_type in NAMED and not node.name and node.output[0] not in taken:
+            node.name = node.output[0]
+            taken.add(node.name)
+    return fresh
 
 
 def without_weight_inputs(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -80,7 +80,7 @@ def take(kind: str, request: HttpRequest) -> ModelOut | DatasetOut:
     if request.content_type != "multipart/form-data":
         raise Fault(415, "A file is sent as multipart/form-data.", where="Content-Type", hint="Large files go through /uploads.")
     file = intake.receive(request, request.team, kind)
-    options = {key: request.POST[key] for key in ("architecture", "target") if request.POST.get(key)}
+    options = {key: request.POST[key] for key in ("architecture", "target", "task") if request.POST.get(key)}
     return asset_out(uploads.whole(request.team, request.user, kind=kind, filename=file.name, name=request.POST.get("name", ""),
                                    blob=file.blob, options=options))
 

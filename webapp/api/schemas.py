@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optimizers.candidate import Outcome
+from optimizers.candidate import Fidelity, Outcome
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.cards import Problem as Finding
 from optimizers.device import Device
@@ -14,6 +14,7 @@ from optimizers.errors import Refusal
 from optimizers.events import Step
 from optimizers.goal import Breach, Budget, Goal
 from optimizers.measurement import Change, Measurement
+from optimizers.models.preprocessing import Preprocessing
 
 Item = TypeVar("Item")
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -104,6 +105,7 @@ class CandidateOut(BaseModel):
     validation: float | None
     measurements: dict[str, Measurement]
     steps: list[Outcome]
+    fidelity: list[Fidelity] = Field(description="Where the metric is agreement or cosine: by output and by layer.")
     notes: list[str]
     artifacts: list[ArtifactOut]
 
@@ -158,6 +160,7 @@ class JobOut(JobStanding):
     device: Device
     budget: Budget
     recipe: dict[str, Any] | None
+    preprocessing: dict[str, Any] | None = Field(description="What was said of it; null: found by the job.")
     seed: int
     replay_of: UUID | None
     candidates: list[CandidateOut]
@@ -177,6 +180,8 @@ class Wish(BaseModel):
     goal: Goal = Goal()
     budget: Budget = Budget()
     recipe: dict[str, Any] | str | None = Field(None, description="A recipe as JSON, or as the text of a recipe.yaml; null: plan for me.")
+    preprocessing: Preprocessing | None = Field(None, description="What the model was fed while it was trained. Fields left out follow "
+                                                                  "from shapes; null: as the recipe or the model says, else found by trying.")
     seed: int = Field(0, ge=0, lt=2**31)
 
 

@@ -48,7 +48,7 @@ def job_out(row: Job) -> schemas.JobOut:
     result = row.result or {}
     return schemas.JobOut(
         **job_state(row), id=row.id, number=row.number, title=row.title, plan=row.plan, model=named(row.model), dataset=named(row.dataset),
-        device=row.device, goal=row.goal, budget=row.budget, recipe=row.recipe, seed=row.seed, replay_of=row.replay_of_id,
+        device=row.device, goal=row.goal, budget=row.budget, recipe=row.recipe, preprocessing=row.preprocessing, seed=row.seed, replay_of=row.replay_of_id,
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
         candidates=[candidate_out(candidate) for candidate in candidates],
         front=list(result["front"]) if result.get("front") else front_so_far(candidates),
@@ -60,7 +60,7 @@ def candidate_out(row: Candidate) -> schemas.CandidateOut:
     return schemas.CandidateOut(
         id=row.id, key=row.key, title=row.title, recipe=data["recipe"], fits=row.fits, baseline=row.baseline, broke=data.get("broke", []),
         change=data.get("change"), validation=data.get("validation"), measurements=data["measurements"], steps=data.get("steps", []),
-        notes=data.get("notes", []), artifacts=[artifact_out(file) for file in row.artifacts.all()])
+        fidelity=data.get("fidelity", []), notes=data.get("notes", []), artifacts=[artifact_out(file) for file in row.artifacts.all()])
 
 
 def artifact_out(row: Artifact) -> schemas.ArtifactOut:

@@ -5,8 +5,10 @@ from uuid import UUID
 
 from jobs.models import Asset
 from jobs.submit import ready_card
+from optimizers import recipe_text
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
+from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
 from webapp.api.problems import missing
 from webapp.api.schemas import Wish
@@ -22,13 +24,15 @@ class Asked(NamedTuple):
     dataset_card: DatasetCard | None
     device: Device
     recipe: Recipe | None
+    preprocessing: dict[str, Any] | None
 
 
 def resolve(team: Team, wish: Wish) -> Asked:
     """Raises Fault 404 for an id the team does not have, OptimizerError for an unknown device, a bad recipe, an asset not ready."""
     model, dataset = asset(team, "model", wish.model), asset(team, "dataset", wish.dataset)
     device = wish.device.model_copy(update={"here": False}) if isinstance(wish.device, Device) else lookup.find(team, wish.device)
-    return Asked(model, dataset, card(team, model, ModelCard), card(team, dataset, DatasetCard), device, recipe(wish.recipe))
+    return Asked(model, dataset, card(team, model, ModelCard), card(team, dataset, DatasetCard), device, recipe(wish.recipe),
+                 preprocessing(wish))
 
 
 def asset(team: Team, kind: str, id: UUID | None) -> Asset | None:
@@ -48,3 +52,11 @@ def recipe(given: dict[str, Any] | str | None) -> Recipe | None:
     if given is None:
         return None
     return Recipe.parse(given) if isinstance(given, str) else Recipe.load(given)
+
+
+def preprocessing(wish: Wish) -> dict[str, Any] | None:
+    """What was said beside the recipe, else inside it: a candidate's recipe.yaml carries its own."""
+    if wish.preprocessing is not None:
+        return wish.preprocessing.model_dump(mode="json", exclude_unset=True)
+    table = recipe_text.read(wish.recipe) if isinstance(wish.recipe, str) else wish.recipe
+    return said(table["preprocessing"]) if table and table.get("preprocessing") else None

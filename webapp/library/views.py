@@ -58,15 +58,18 @@ def asset_delete(request, team, asset):
 @require_POST
 @team_view(Role.EDITOR)
 def asset_again(request, team, asset):
-    """Field: target. Inspect the same bytes with another target column; the new asset takes the old one's place unless a job uses it."""
+    """Fields: target, or unlabelled. Inspect the same bytes with another target column, or without labels; the new asset takes the
+    old one's place unless a job uses it."""
     found = get_object_or_404(gate.assets(team, Asset.Kind.DATASET), id=asset, state=Asset.State.READY)
     names = {str(column.get("name")) for column in found.card.get("columns", [])}
-    if (target := request.POST.get("target", "")) not in names:
+    bare = bool(request.POST.get("unlabelled"))
+    if (target := request.POST.get("target", "")) not in names and not bare:
         messages.error(request, f"{found.name} has no column of that name. Choose one from the list.")
         return redirect("asset", team=team.slug, asset=asset)
+    kept = {key: value for key, value in found.options.items() if key not in ("target", "task")}
     with transaction.atomic():
         fresh = Asset.objects.create(team=team, kind=found.kind, name=found.name, filename=found.filename, blob=found.blob,
-                                     options=found.options | {"target": target}, created_by=request.user)
+                                     options=kept | ({"task": "unlabelled"} if bare else {"target": target}), created_by=request.user)
         submit_inspection(fresh)
         if not gate.jobs(team).filter(dataset=found).exists():
             found.delete()

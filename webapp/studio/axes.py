@@ -27,7 +27,7 @@ class Quality:
 
     @property
     def places(self) -> int:
-        return 3 if self.name == "r2" else 1
+        return {"r2": 3, "cosine": 2, "agreement": 2}.get(self.name, 1)
 
     @property
     def title(self) -> str:

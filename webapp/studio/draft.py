@@ -9,12 +9,15 @@ from uuid import UUID
 from django.http import QueryDict
 
 from jobs.models import Asset
+from optimizers import recipe_text
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import LIMITS, Budget, Goal, Limits
+from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
 from optimizers.search.match import metrics
+from webapp.studio import feeding
 from webapp.studio.steps import forms_of, recipe_of
 from webapp.teams import gate
 from webapp.teams.models import Team
@@ -41,6 +44,7 @@ class Draft:
         self.how = data.get("how") if data.get("how") in ("plan", "choose", "paste") else "plan"
         self.steps = forms_of(data)
         self.recipe = self.read_recipe()
+        self.preprocessing = self.read_preprocessing()
 
     # reading
 
@@ -99,6 +103,17 @@ class Draft:
             self.errors["recipe"] = error.refusal
         return None
 
+    def read_preprocessing(self) -> dict[str, Any] | None:
+        """What the boxes say, else what a pasted recipe says; None where the job is to find it."""
+        try:
+            if found := feeding.read(self.data):
+                return found
+            pasted = recipe_text.read(self.data.get("recipe", "")) if self.how == "paste" and self.recipe else None
+            return said(pasted["preprocessing"]) if pasted and pasted.get("preprocessing") else None
+        except OptimizerError as error:
+            self.errors["preprocessing"] = error.refusal
+        return None
+
     def wrong(self, field: str, wrong: str, mend: str, code: str) -> None:
         self.errors.setdefault(field, Refusal(wrong=wrong, mend=mend, code=code))
 
@@ -112,4 +127,5 @@ class Draft:
     def order(self) -> dict[str, Any]:
         """The arguments of jobs.submit.submit_fit, beside team and user."""
         return {"model": self.model, "dataset": self.dataset, "device": self.device, "goal": self.goal, "budget": self.budget,
-                "recipe": self.recipe, "seed": self.recipe.seed if self.how == "paste" and self.recipe else self.seed}
+                "recipe": self.recipe, "preprocessing": self.preprocessing if self.model else None,
+                "seed": self.recipe.seed if self.how == "paste" and self.recipe else self.seed}

@@ -1,5 +1,6 @@
 """The new-job page: one form, read leniently at every change, planned beside it, started by a plain POST."""
 
+import json
 import math
 import shlex
 from collections import Counter
@@ -14,11 +15,12 @@ from jobs.submit import submit_fit
 from optimizers.catalogue import TECHNIQUES
 from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
-from optimizers.goal import METRICS
+from optimizers.goal import FIDELITY, METRICS
 from optimizers.search.dry_run import dry_run
 from webapp.devices.shelf import kinds_of, shelf
 from webapp.library.matches import fit
 from webapp.library.present import in_order
+from webapp.studio import feeding
 from webapp.studio.draft import Draft
 from webapp.studio.prefill import prefilled
 from webapp.studio.scales import scales
@@ -67,7 +69,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
         "devices": spread(devices.values(), draft.device), "few_devices": FEW, "kinds": kinds_of(devices),
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
-        "before": earlier_baseline(draft),
+        "before": earlier_baseline(draft), "fidelity": FIDELITY, "feed_scales": feeding.SCALES, "feed_layouts": feeding.LAYOUTS,
         "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
     }
 
@@ -130,6 +132,9 @@ def command(draft: Draft) -> str:
         parts.append(f"--data {shlex.quote(draft.dataset.filename)}")
     if draft.device:
         parts.append(f"--device {shlex.quote(draft.device.name)}")
+    if draft.preprocessing:
+        parts.append(f"--preprocessing {shlex.quote(json.dumps(draft.preprocessing))}")
+    parts.append(f"--metric {draft.goal.metric}")
     if draft.goal.max_drop is not None:
         parts.append(f"--max-drop {draft.goal.max_drop:g}")
     if draft.budget.minutes:

@@ -9,6 +9,7 @@ from jobs.models import Asset, Job
 from optimizers.catalogue import TECHNIQUES
 from optimizers.device import Device
 from optimizers.goal import LIMITS
+from webapp.studio import feeding
 from webapp.studio.steps import as_data
 from webapp.teams import gate
 from webapp.teams.models import Team
@@ -89,6 +90,7 @@ def from_job(job: Job) -> dict:
     for name in LIMITS:
         if value := (goal.get("limits") or {}).get(name):
             values |= {name: plain(value), f"on_{name}": "on"}
+    values |= feeding.boxes(job.preprocessing)
     if job.recipe:
         values |= {"how": "choose"} | as_data(job.recipe)
     return values

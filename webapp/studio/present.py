@@ -11,7 +11,7 @@ from optimizers.goal import Goal
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
 from optimizers.search.verdict import beaten as beaten_among
-from webapp.studio import front, grids, verdict
+from webapp.studio import front, grids, noise, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
 
@@ -91,6 +91,7 @@ class Why:
     sensitivity: grids.Grid | None
     classes: grids.ClassChart | None
     confusion: grids.Grid | None
+    noise: noise.Chart | None
     steps: tuple[tuple[str, str], ...]      # of the recipe: its label, and all its parameters
 
 
@@ -133,11 +134,11 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
     """The sections below the front, for the candidate that is picked."""
     c = result.picked
     if c is None:
-        return Why((), None, None, None, None, ())
+        return Why((), None, None, None, None, None, ())
     limit = getattr(result.goal.limits, chart_limit)
     rows = grids.sensitivity(c) or (grids.sensitivity(result.baseline) if result.baseline else None)
     return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, limit), rows, grids.class_chart(c),
-               grids.confusion_change(c, result.baseline), recipe_words(c))
+               grids.confusion_change(c, result.baseline), noise.chart(c), recipe_words(c))
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
@@ -185,7 +186,8 @@ def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
 
 
 LABELS = {
-    "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "macs": "MACs",
+    "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "agreement": "Agreement", "cosine": "Cosine", "sqnr_db": "SQNR",
+    "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "macs": "MACs",
     "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
     "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
 }

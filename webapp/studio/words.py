@@ -5,7 +5,7 @@ import math
 THIN = "\u202f"         # narrow no-break space, before every unit and the percent sign
 MINUS = "\u2212"
 ORIGINS = {"measured": "measured", "device": "on the device", "emulated": "emulated", "modelled": "modelled"}
-METRIC = {"top1": "top-1", "macro_f1": "macro F1", "r2": "R²"}
+METRIC = {"top1": "top-1", "macro_f1": "macro F1", "r2": "R²", "agreement": "agreement", "cosine": "cosine similarity"}
 
 
 def sig(value: float | None, digits: int = 3) -> str:
