@@ -55,6 +55,7 @@ class ModelCard(Value):
     opset: int | None = None
     operators: dict[str, int] = {}
     layers: tuple[Layer, ...] = ()
+    buried: dict[str, str] = {}             # layers inside If, Loop or Scan, where no technique reaches -> that node
     quantized: bool = False
     architecture: str | None = None         # zoo name, for safetensors
     weights_dtype: str = "float32"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from optimizers.compress.quantize_static import all_buried
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, Technique, param
@@ -33,6 +34,8 @@ class DynamicQuantization(Technique):
         if model.quantized:
             return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
                            code="already-quantized")
+        if refusal := all_buried(model):
+            return refusal
         if model.operators and not (model.operators.get("MatMul") or model.operators.get("Gemm")):
             return Refusal(wrong="The network has no MatMul or Gemm, and dynamic int8 changes nothing else.",
                            mend="Use 'quantize-static': it runs convolutions in int8.", code="nothing-to-quantize")

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, Technique, param
 
+if TYPE_CHECKING:
+    from optimizers.cards import ModelCard
+
 WEIGHTED = ("Conv", "Gemm", "MatMul")
+
+
+def all_buried(model: ModelCard) -> Refusal | None:
+    """Whether every layer that could run in integers lies inside of an If, Loop or Scan."""
+    inside = [model.buried.get(layer.name, "") for layer in model.layers if layer.operator in WEIGHTED]
+    if not inside or not all(inside):
+        return None
+    return Refusal(wrong=f"All layers with weights lie inside of '{inside[0]}', and control flow is not quantized.", where=inside[0],
+                   mend="Export the branch that is used, without the condition; or use 'half-precision'.", code="control-flow")
 
 
 class StaticQuantization(Technique):
@@ -36,7 +48,7 @@ class StaticQuantization(Technique):
         "minmax", "How the range of each activation is found; mse clips where that costs the least squared error",
         search=("minmax", "percentile", "mse"))
     percentile: float = param(99.99, "Share of values inside the range, for percentile calibration", low=90.0, high=100.0, unit="%")
-    rows: int = param(300, "Training rows the ranges are found on", low=8, high=5000, unit="rows")
+    rows: int = param(300, "Training rows the ranges are found on", low=1, high=5000, unit="rows")
     per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
     activation: Literal["auto", "uint8", "int8", "int16"] = param(
         "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere; int16 is for "
@@ -65,6 +77,8 @@ class StaticQuantization(Technique):
         if (self.rounding == "adaptive" or self.bias_correction) and model.family != "network":
             return Refusal(wrong="Adaptive rounding and bias correction run layer by layer in torch, which cannot hold this network.",
                            where="quantize-static.rounding", mend="Use 'nearest' without bias correction.", code="graph-only")
+        if refusal := all_buried(model):
+            return refusal
         names = {layer.name for layer in model.layers}
         if missing := [name for name in self.keep_float if names and name not in names]:
             return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="quantize-static.keep_float",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
+FEW = 8                 # calibration rows below which the page is told
 
 def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: Context) -> Network:
     """int8 weights, activations by the technique; notes tell how many layers run in integers in the runtime."""
@@ -31,6 +32,8 @@ def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: 
         codes = bench.coded(kept, ctx)
         ctx.report(0.9, "quantizing")
         best, notes = lowered(bench, kept, narrow, codes, ctx)
+        if len(bench.rows) < FEW:
+            notes += (f"Ranges were found on {len(bench.rows)} row{'s' if len(bench.rows) > 1 else ''}: other rows may go beyond them.",)
     return best.with_(state="quantized", notes=model.notes + notes, sensitivity=model.sensitivity + rows)
 
 

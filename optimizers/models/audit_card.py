@@ -35,13 +35,17 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
     problems += [*ran, *(info(note, code="on-reading") for note in network.notes), *input_problems(facts.inputs)]
     if reason:
         problems.append(reason)
+    if facts.buried:
+        where = ", ".join(dict.fromkeys(facts.buried.values()))
+        problems.append(info(f"{len(facts.buried)} of {len(facts.layers)} layers lie inside of control flow, where nothing here changes "
+                             "them but half precision.", where, "Export the branch that is used, without the condition.", "control-flow"))
     if len(facts.layers) > MOST_LAYERS:
         problems.append(info(f"The card lists the first {MOST_LAYERS:,} of {len(facts.layers):,} layers.", code="layers-cut"))
     return ModelCard(
         kind=kind, family="graph" if reason else "network", title=title(kind, network, facts, options), task=task, classes=classes,
         inputs=facts.inputs, outputs=outputs, scores=scores, parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
         opset=opset(network.proto), operators=facts.operators, layers=facts.layers[:MOST_LAYERS], quantized=facts.quantized,
-        architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
+        buried=dict(list(facts.buried.items())[:MOST_LAYERS]), architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
         problems=tuple(problems))
 
 

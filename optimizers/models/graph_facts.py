@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 
 import onnx
@@ -43,6 +43,7 @@ class GraphFacts:
     outputs: tuple[Tensor, ...]
     quantized: bool = False
     weights_dtype: str = "float32"
+    buried: dict[str, str] = field(default_factory=dict)        # layers inside of control flow -> the node they lie in
 
 
 def analyse(proto: onnx.ModelProto) -> GraphFacts:
@@ -62,7 +63,13 @@ def analyse(proto: onnx.ModelProto) -> GraphFacts:
         layers=tuple(layers), macs=None if total is None else total // rows, parameters=counted,
         activation_bytes=peak_bytes(shaped.graph, scope), operators=dict(operators.most_common()),
         inputs=tuple(tensor(i) for i in free_inputs(proto.graph)), outputs=tuple(tensor(o) for o in proto.graph.output),
-        quantized=any(name in QUANTIZED for name in operators), weights_dtype=width)
+        quantized=any(name in QUANTIZED for name in operators), weights_dtype=width, buried=buried(shaped.graph, scope))
+
+
+def buried(graph: onnx.GraphProto, scope: Scope) -> dict[str, str]:
+    """Layers inside of If, Loop and Scan by name, with the outermost node they lie in."""
+    return {layer.name: f"{node.op_type} {node.name or node.output[0]}" for node in graph.node for body in bodies(node)
+            for layer in layers_of(body, scope_of(body, outer=scope))[0]}
 
 
 def every_node(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -75,9 +75,10 @@ def fidelity(model: ModelCard | None, goal: Goal, known: tuple[str, ...]) -> Ref
 def network(model: ModelCard, dataset: DatasetCard, metric: str) -> Refusal | None:
     """One input that the rows can be shaped into; and where labels judge, one output as wide as there are classes."""
     if len(model.inputs) != 1:
-        return Refusal(wrong=f"The network has {len(model.inputs)} inputs, and a row of this dataset fills one.",
-                       where=", ".join(tensor.name for tensor in model.inputs)[:200],
-                       mend="Export it with one input; make the others constants.", code="inputs")
+        given, *rest = (f"{tensor.name} {tensor.dtype} {shape(tensor.shape)}" for tensor in model.inputs) if model.inputs else ("none",)
+        return Refusal(wrong=f"The network has {len(model.inputs)} inputs, and a row of this dataset fills one ({given}).",
+                       where=f"nothing to feed: {'; '.join(rest)}"[:200], code="inputs",
+                       mend="Export it with that one input, and the others as constants of the graph (a zero state, a fixed rate).")
     if metric in FIDELITY:
         return rows(model, dataset)
     if model.task == "other" or not model.outputs:
