@@ -7,12 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from optimizers.compress.quantize_bench import Bench, quiet
 from optimizers.compress.quantize_static_work import activation_type, kept_layers, lowered, reduced
 from optimizers.measure import sensitivity
-from optimizers.measure.quality import OF_TASK, decide, score
 from optimizers.measure.shipped import Shipped
 
 if TYPE_CHECKING:
@@ -103,11 +100,11 @@ def enough(at: Callable[[int], Mapping[str, int]], sizes: Mapping[str, int], bud
 def bearable(at: Callable[[int], Mapping[str, int]], bench: Bench, plain: Network, kept: Sequence[str], activation: str, allowed: float,
              most: int, data: Dataset, ctx: Context) -> int:
     """The most savings that lose no more than `allowed` points on validation, found by halving (rounded to nearest, as a lower bound)."""
-    x, y = data.validation.x[:sensitivity.ROWS], np.asarray(data.validation.y[:sensitivity.ROWS])
-    metric = ctx.metric or OF_TASK[data.task][0]
+    x = data.validation.x[:sensitivity.ROWS]
+    quality, before = sensitivity.told_by(ctx.metric, data), Shipped(plain).answers(x)
 
     def points(network: Network) -> float:
-        return 100 * score(metric, y, decide(Shipped(network).predict(x), data.task))
+        return 100 * quality(before, Shipped(network).answers(x))
 
     whole, low, high = points(plain), 0, most
     while low < high:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FEW = 8                 # calibration rows below which the page is told
 
+
 def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: Context) -> Network:
     """int8 weights, activations by the technique; notes tell how many layers run in integers in the runtime."""
     ctx.report(0.0, "folding batch norm, finding ranges")

@@ -145,7 +145,7 @@ def sqnr_interval(signal: np.ndarray, error: np.ndarray, seed: int) -> tuple[flo
     if value is None:
         return None, None, None
     counts = np.ones(len(signal), np.int64)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):     # a draw of rows without error
         samples = statistics.resample(counts, lambda w: 10 * np.log10(w @ signal / (w @ error)), draws_for(counts), seed)
     samples = samples[np.isfinite(samples)]
     return value, *(statistics.interval(samples) if len(samples) else (None, None))

@@ -29,7 +29,7 @@ def by_layer(layers: Mapping[str, str], treat: Callable[[str], Network], model: 
     outputs relative to their variance (of several outputs, the one that moves most), which ranks layers finer than a count of rows can.
     """
     x = data.validation.x[:ROWS]
-    quality = told_by(ctx.metric or OF_TASK[data.task][0], data)
+    quality = told_by(ctx.metric, data)
     before = Shipped(model).answers(x)
     whole = quality(before, before)
     rows = []
@@ -43,8 +43,12 @@ def by_layer(layers: Mapping[str, str], treat: Callable[[str], Network], model: 
     return tuple(rows)
 
 
-def told_by(metric: str, data: Dataset) -> Callable[[list[np.ndarray], list[np.ndarray]], float]:
-    """(outputs of the original, outputs of the changed network) over the first validation rows -> the metric."""
+def told_by(metric: str | None, data: Dataset) -> Callable[[list[np.ndarray], list[np.ndarray]], float]:
+    """(outputs of the original, outputs of the changed network) over the first validation rows -> the metric.
+
+    metric: None takes the task's own, cosine where there are no labels.
+    """
+    metric = metric or OF_TASK.get(data.task, ("cosine",))[0]
     y = np.asarray(data.validation.y[:ROWS])
 
     def quality(before: list[np.ndarray], after: list[np.ndarray]) -> float:

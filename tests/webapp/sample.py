@@ -17,7 +17,7 @@ from django.utils import timezone
 from jobs import store
 from jobs.models import Artifact, Asset, Attempt, Blob, Event, Job, Worker
 from jobs.models import Candidate as CandidateRow
-from optimizers.candidate import Candidate, ClassRow, File, Outcome, Sensitivity
+from optimizers.candidate import Candidate, ClassRow, Fidelity, File, Outcome, Sensitivity
 from optimizers.cards import DatasetCard, Layer, ModelCard, Problem, Tensor
 from optimizers.device import Device, catalogue
 from optimizers.errors import Refusal
@@ -378,3 +378,51 @@ def say(job: Job, level: str, topic: str, text: str) -> None:
 
 def say_event(job: Job, event: Any) -> None:
     Event.objects.create(job=job, type=event.type, data=event.model_copy(update={"at": timezone.now().timestamp()}).model_dump(mode="json"))
+
+
+def faithful(garden: Garden) -> Job:
+    """A finished job of a face detector on pictures without labels: judged by its fidelity to the original."""
+    detector = ModelCard(
+        kind="onnx", family="network", title="ONNX network, opset 17", task="other", scores=("scores",), parameters=264_732, macs=81_410_560,
+        inputs=(Tensor(name="input", dtype="float32", shape=(None, 3, 240, 320)),),
+        outputs=(Tensor(name="scores", dtype="float32", shape=(None, 4420, 2)), Tensor(name="boxes", dtype="float32", shape=(None, 4420, 4))),
+        activation_bytes=3_686_400, opset=17, operators={"Conv": 42, "Relu": 34})
+    photos = DatasetCard(
+        kind="images", title="Pictures without labels, 750 pictures of 100 x 100", rows=750, task="unlabelled", row_shape=(3, 100, 100),
+        splits={"train": 525, "validation": 112, "test": 113}, split_how="70 / 15 / 15 %, decided by the content of each row")
+    model = asset(garden.team, garden.alice, "faces", "faces.onnx", Asset.Kind.MODEL, detector)
+    dataset = asset(garden.team, garden.alice, "hands", "hands.zip", Asset.Kind.DATASET, photos)
+    goal, how = Goal(metric="cosine", max_drop=0.01), {"scale": "standard", "mean": [0.498], "std": [0.502], "size": [240, 320]}
+    make = Maker(garden.team, garden.alice, model, dataset, number=400)
+    int8 = key_of("faces int8")
+    job = make.job(Job.State.SUCCEEDED, 20, took=3, title="faces for Raspberry Pi 5", goal=goal, progress=1.0, preprocessing=how,
+                   result=Done(recommended=int8, front=(key_of("faces baseline"), int8),
+                               verdict="It fits. 3.3 times smaller, nothing lost.").model_dump(mode="json"))
+    CandidateRow.objects.create(job=job, key=key_of("faces baseline"), title="baseline fp32", size_kib=1125.6, quality=1.0, fits=True,
+                                baseline=True, data=likeness("baseline fp32", key_of("faces baseline"), 1.0, 1125.6))
+    CandidateRow.objects.create(job=job, key=int8, title="int8", size_kib=336.5, quality=0.9997, fits=True, baseline=False,
+                                data=likeness("int8", int8, 0.9997, 336.5))
+    return job
+
+
+def likeness(title: str, key: str, cosine: float, size: float) -> dict[str, Any]:
+    first = title.startswith("baseline")
+    low, high = (1.0, 1.0) if first else (cosine - 4e-5, cosine + 4e-5)
+    found = {name: Measurement(value=cosine, unit="fraction", origin="measured", how=f"{name} on 113 test rows", low=low, high=high, n=113)
+             for name in ("agreement", "cosine")}
+    found |= {"size_kib": Measurement(value=size, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024"),
+              "latency_ms": Measurement(value=3.1 if first else 2.2, unit="ms", origin="measured", how="Median of 41", low=3.0, high=3.3, n=41)}
+    if first:
+        return Candidate(key=key, title=title, recipe={"steps": []}, baseline=True, fits=True, measurements=found,
+                         validation=1.0).model_dump(mode="json")
+    found["sqnr_db"] = Measurement(value=40.7, unit="dB", origin="measured", how="Of the output 'scores'", low=39.9, high=41.5, n=113)
+    noise = [Fidelity(place="output", name=name, sqnr_db=value, low=value - 0.8, high=value + 0.7, cosine=cosine, n=113)
+             for name, value in (("scores", 40.7), ("boxes", 43.3))]
+    noise += [Fidelity(place="layer", name=f"{174 + 3 * n}", operator="Conv", sqnr_db=None if n == 0 else 46.0 - 9 * n % 23, n=32)
+              for n in range(12)]
+    points = 100 * (cosine - 1)
+    return Candidate(
+        key=key, title=title, recipe={"steps": [{"technique": "quantize-static", "params": {}, "version": 1}]}, fits=True,
+        measurements=found, validation=cosine, fidelity=tuple(noise), notes=("41 of 42 convolutions run in int8.",),
+        change=Change(value=points, low=points - 0.004, high=points + 0.004, n=113, verdict="worse", how="paired"),
+        steps=(Outcome(technique="quantize-static", title="int8", seconds=41, size_kib=size, quality=cosine),)).model_dump(mode="json")

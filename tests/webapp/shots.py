@@ -23,7 +23,8 @@ def pages(garden) -> dict[str, str]:
     states = ("done", "running", "queued", "failed", "broken", "stopped", "barren")
     job = {name: f"{team}/jobs/{getattr(garden, name).pk}" for name in states}
     return {"jobs": f"{team}/jobs/", "live": job["running"], "queued": job["queued"], "result": job["done"], "failed": job["failed"],
-            "broken": job["broken"], "stopped": job["stopped"], "barren": job["barren"], "dashboard": f"{team}/",
+            "broken": job["broken"], "stopped": job["stopped"], "faithful": f"{team}/jobs/{garden.faithful.pk}",
+            "new-faithful": f"{team}/jobs/new?from={garden.faithful.pk}", "barren": job["barren"], "dashboard": f"{team}/",
             "library": f"{team}/library/",
             "model": f"{team}/library/{garden.model.pk}", "dataset": f"{team}/library/{garden.dataset.pk}",
             "refused": f"{team}/library/{garden.refused.pk}", "new-job": f"{team}/jobs/new", "devices": f"{team}/devices/",
@@ -62,6 +63,7 @@ def main(folder: Path, wanted: list[str]) -> None:
             import sample
 
             garden = sample.plant()
+            garden.faithful = sample.faithful(garden)
             web, address = serve(dict(os.environ), data / "web.log")
             shoot(folder, address, session_of(garden.alice), {n: p for n, p in pages(garden).items() if not wanted or n in wanted})
     finally:

@@ -114,6 +114,8 @@ def loss_sentence(c: Candidate) -> str:
         return ""
     if c.change.verdict == "not distinguishable":
         return "Not distinguishable."
+    if round(c.change.value, 1) == 0:
+        return f"{c.change.verdict.capitalize()} for certain, by less than a tenth of a point."
     size = "A little" if abs(c.change.value) < 1 else "Clearly" if abs(c.change.value) >= 3 else ""
     return f"{size} {c.change.verdict}, for certain.".strip().capitalize()
 

@@ -86,7 +86,7 @@ def test_only_a_dataset_trains_first():
     ("device-runtime", dict(recipe={"steps": [{"technique": "quantize-dynamic"}]})),
     ("device-dtype", dict(recipe={"steps": [{"technique": "half-precision"}]})),
     ("recipe-order", dict(device="laptop-x86", recipe={"steps": [{"technique": "quantize-static"}, {"technique": "fine-tune"}]})),
-    ("bad-parameter", dict(recipe={"steps": [{"technique": "quantize-static", "params": {"rows": 2}}]})),
+    ("bad-parameter", dict(recipe={"steps": [{"technique": "quantize-static", "params": {"rows": 0}}]})),
     ("unknown-layer", dict(recipe={"steps": [{"technique": "quantize-static", "params": {"keep_float": ["nope"]}}]})),
 ])
 def test_what_cannot_work_is_refused(code, change):
