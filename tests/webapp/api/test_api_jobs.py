@@ -58,6 +58,17 @@ def test_a_plan_says_what_would_be_tried_and_stores_nothing(api, wish):
     assert not Job.objects.exists()
 
 
+def test_preprocessing_is_said_beside_the_recipe_or_inside_it(api, wish):
+    how = {"scale": "standard", "mean": [0.5], "std": [0.25]}
+    said = api.post("/jobs", wish | {"preprocessing": how}).json()
+    assert said["preprocessing"] == how and Job.objects.get(pk=said["id"]).preprocessing == how
+    text = "steps: [{technique: quantize-static}]\npreprocessing: {scale: '0-255'}\n"
+    assert api.post("/jobs", wish | {"recipe": text}).json()["preprocessing"] == {"scale": "0-255"}
+    assert api.post("/jobs", wish).json()["preprocessing"] is None
+    refused = api.post("/jobs", wish | {"preprocessing": {"scale": "loud"}})
+    assert refused.status_code == 422 and "preprocessing" in str(refused.json())
+
+
 @pytest.mark.parametrize("field", ["model", "dataset"])
 @pytest.mark.parametrize("path", ["/jobs", "/plans"])
 def test_another_teams_ids_are_nobodys(api, cast, wish, field, path):
