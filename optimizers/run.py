@@ -265,7 +265,10 @@ class Run:
     def key(self, recipe: Recipe) -> str:
         """Short hash of the recipe and its inputs."""
         device = self.task.device.model_dump_json() if self.task.device else ""
-        whole = json.dumps([recipe.dump()["steps"], recipe.seed, self.task.model_sha256, self.task.dataset_sha256, device], sort_keys=True)
+        inputs = [recipe.dump()["steps"], recipe.seed, self.task.model_sha256, self.task.dataset_sha256, device]
+        if fed := self.task.model_options.get("preprocessing"):
+            inputs.append(fed)
+        whole = json.dumps(inputs, sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()[:12]
 
     def choose(self) -> events.Done:

@@ -36,7 +36,8 @@ def test_arrows_go_down(floor):
 
 
 HEAVY = ["torch", "onnx", "onnxruntime", "onnxscript", "sklearn", "pandas", "numpy", "scipy", "transformers"]
-LIGHT = ["catalogue", "technique", "recipe", "goal", "device", "cards", "events", "candidate", "measurement", "errors", "search.dry_run", "models.preprocessing"]
+LIGHT = ["catalogue", "technique", "recipe", "goal", "device", "cards", "events", "candidate", "measurement", "errors", "search.dry_run",
+         "models.preprocessing"]
 
 
 @pytest.mark.parametrize("module", LIGHT)

@@ -30,15 +30,15 @@ def from_arrays(arrays: Arrays, options: Mapping[str, Any], title: str, problems
     Raises OptimizerError.
     """
     bare = options.get("task") == "unlabelled" or any(y is None for _, y in arrays.values())
-    arrays = {name: (x, unlabelled(len(x)) if bare or y is None else y) for name, (x, y) in arrays.items()}
-    check_pairs(arrays, most_axes=MOST_AXES if bare else 4)
-    xs = [x for x, _ in arrays.values()]
+    pairs = {name: (x, unlabelled(len(x)) if bare or y is None else y) for name, (x, y) in arrays.items()}
+    check_pairs(pairs, most_axes=MOST_AXES if bare else 4)
+    xs = [x for x, _ in pairs.values()]
     layout, notes = layout_of(xs[0])
-    byte = all(is_bytes(x, name) for name, (x, _) in arrays.items())
-    y = np.concatenate([column(y, name) for name, (_, y) in arrays.items()])
-    labels, classes, task, said = (y, (), "unlabelled", (NO_LABELS,)) if bare else labels_of(y, options)
-    declared = None if list(arrays) == [""] else np.concatenate(
-        [np.full(len(x), NAMES.index(name), np.int8) for name, (x, _) in arrays.items()])
+    byte = all(is_bytes(x, name) for name, (x, _) in pairs.items())
+    y = np.concatenate([column(y, name) for name, (_, y) in pairs.items()])
+    labels, classes, task, said = unknown(y) if bare else labels_of(y, options)
+    declared = None if list(pairs) == [""] else np.concatenate(
+        [np.full(len(x), NAMES.index(name), np.int8) for name, (x, _) in pairs.items()])
     hashes = np.fromiter((content_hash(np.ascontiguousarray(row).tobytes()) for x in xs for row in x), np.uint64, len(y))
     starts = np.cumsum([0, *(len(x) for x in xs)])
 
@@ -56,6 +56,11 @@ def from_arrays(arrays: Arrays, options: Mapping[str, Any], title: str, problems
         row_shape=layout.shape, row_dtype="uint8" if byte else "float32", rows=rows, declared=declared,
         features=tuple(f"x{i}" for i in range(layout.shape[0])) if len(layout.shape) == 1 else (),
         problems=(*problems, *notes, *said, *thin(classes, labels, task)))
+
+
+def unknown(y: np.ndarray) -> tuple[np.ndarray, tuple[str, ...], Any, tuple[Problem, ...]]:
+    """What `labels_of` answers, for rows without labels."""
+    return y, (), "unlabelled", (NO_LABELS,)
 
 
 def check_pairs(arrays: Mapping[str, tuple[np.ndarray, np.ndarray]], most_axes: int) -> None:

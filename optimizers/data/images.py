@@ -59,7 +59,8 @@ def open_images(path: Path, options: Mapping[str, Any], work: Path) -> Source:
                              "Upload more: train, validation and test are made of them.", "too-few-rows")
     return Source(
         kind="images", title=f"{'Image folders' if found.classes else 'Pictures without labels'}, {len(kept):,} pictures of "
-        f"{size[1]} x {size[0]}", task="classification" if found.classes else "unlabelled", classes=found.classes, labels=labels, hashes=np.array([one.hash for one in kept], np.uint64), row_shape=shape,
+        f"{size[1]} x {size[0]}", task="classification" if found.classes else "unlabelled",
+        classes=found.classes, labels=labels, hashes=np.array([one.hash for one in kept], np.uint64), row_shape=shape,
         row_dtype="uint8", rows=lambda wanted: np.asarray(x[wanted]),
         declared=None if found.declared is None else np.array([found.declared[one.index] for one in kept], np.int8),
         problems=(*found.problems, *notes, *colour(seen, channels), *listed(unreadable | damaged), *thin(labels, found.classes)))

@@ -91,7 +91,8 @@ def pairs_of(names: tuple[str, ...], where: str) -> tuple[dict[str, tuple[str, s
     if "" in splits:
         splits = [""]
     if not splits or (splits != [""] and "train" not in splits):
-        raise OptimizerError(f"Neither rows nor a pair of rows and labels was found among the arrays {', '.join(sorted(names)) or '(none)'}.", where,
+        raise OptimizerError(f"Neither rows nor a pair of rows and labels was found among the arrays "
+                             f"{', '.join(sorted(names)) or '(none)'}.", where,
                              "Name them x and y, or x_train, y_train, x_test, y_test: np.savez('data.npz', x=x, y=y).", "no-arrays")
     pairs = {split: (found[split, "x"], found.get((split, "y"))) for split in splits}
     unused = sorted(set(names) - set(itertools.chain(*pairs.values())))

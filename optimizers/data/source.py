@@ -21,7 +21,8 @@ def unlabelled(rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Source:
-    """labels: class numbers (n,) int64, or targets (n,) float32; UNKNOWN throughout where there are none.  hashes: (n,) uint64 of what the model will see of each row.
+    """labels: class numbers (n,) int64, or targets (n,) float32; UNKNOWN throughout where there are none.
+    hashes: (n,) uint64 of what the model will see of each row.
 
     declared: (n,) int8 split numbers as the upload says, or None.  rows: row numbers -> array (len, *row_shape) of row_dtype; it may be
     told which rows are train, for the medians that fill gaps.  preview: up to 16 rows as the card shows them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,7 +35,10 @@ def open_csv(path: Path, options: Mapping[str, Any], work: Path) -> Source:
         raise OptimizerError(f"The table has {columns[0].rows} rows; at least 10 are needed.", path.name, "Upload more rows.",
                              "too-few-rows")
     target = None if bare else columns[place]
-    task, about = ("unlabelled", ()) if target is None else task_of(target, options, path.name)
+    task: Literal["classification", "regression", "unlabelled"] = "unlabelled"
+    about: tuple[Problem, ...] = ()
+    if target is not None:
+        task, about = task_of(target, options, path.name)
     used = [(i, column) for i, column in enumerate(columns) if i != place and column.features()]
     features = tuple(name for _, column in used for name in column.features())
     if not features:

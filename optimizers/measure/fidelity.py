@@ -70,8 +70,7 @@ def compare(before: Sequence[np.ndarray], after: Sequence[np.ndarray], scores: S
         signal.append((a * a).sum(axis=1))
         error.append(((a - b) ** 2).sum(axis=1))
         cosine.append(cosines(a, b))
-    agreement = np.mean(same, axis=0) if same else None
-    return Likeness(agreement, *(np.stack(columns, axis=1) for columns in (cosine, signal, error)))
+    return Likeness(np.mean(same, axis=0) if same else None, np.stack(cosine, axis=1), np.stack(signal, axis=1), np.stack(error, axis=1))
 
 
 def finite(array: np.ndarray) -> np.ndarray:
@@ -96,8 +95,8 @@ def cosines(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def joined(parts: Sequence[Likeness], original: bool = False) -> Likeness:
     """The rows of all parts, in order."""
     told = [part.agreement for part in parts if part.agreement is not None]
-    return Likeness(np.concatenate(told) if told else None,
-                    *(np.concatenate([getattr(part, name) for part in parts]) for name in ("cosine", "signal", "error")), original)
+    cosine, signal, error = (np.concatenate([getattr(part, name) for part in parts]) for name in ("cosine", "signal", "error"))
+    return Likeness(np.concatenate(told) if told else None, cosine, signal, error, original)
 
 
 def score_places(outputs: Sequence[np.ndarray]) -> tuple[int, ...]:
@@ -115,8 +114,8 @@ def measurements(found: Likeness, names: Sequence[str], what: str, seed: int) ->
     noisy = [row for row in rows(found, names, seed) if row.sqnr_db is not None]
     if noisy:
         worst = min(noisy, key=lambda row: row.sqnr_db or 0.0)
-        made["sqnr_db"] = Measurement(value=worst.sqnr_db or 0.0, unit="dB", origin="measured", low=worst.low, high=worst.high, n=len(found),
-                                      how=f"Signal power over error power of the output '{worst.name}', which has least, {what}")
+        made["sqnr_db"] = Measurement(value=worst.sqnr_db or 0.0, unit="dB", origin="measured", low=worst.low, high=worst.high,
+                                      n=len(found), how=f"Signal power over error power of the output '{worst.name}', which has least, {what}")
     return made
 
 

@@ -34,8 +34,8 @@ def by_layer(original: Shipped, candidate: Shipped, x: np.ndarray) -> tuple[tupl
     if not names:
         return (), ("No layer has a partner of the same name in the original, so noise is told for outputs only.",) if before else ()
     try:
-        pair = [watched(shipped, [layers[name] for name in names]) for shipped, layers in ((original, before), (candidate, after))]
-        sums = powers(*pair, [[layers[name].output[0] for name in names] for layers in (before, after)], x[:ROWS])
+        first, second = (watched(shipped, [layers[name] for name in names]) for shipped, layers in ((original, before), (candidate, after)))
+        sums = powers(first, second, [[layers[name].output[0] for name in names] for layers in (before, after)], x[:ROWS])
     except OptimizerError as error:
         return (), (f"Layers could not be compared: {error.refusal.wrong}",)
     rows = tuple(Fidelity(place="layer", name=name[:200], operator=before[name].op_type, sqnr_db=sqnr(*found), n=len(x[:ROWS]))

@@ -43,9 +43,11 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
         problems.append(info(f"The card lists the first {MOST_LAYERS:,} of {len(facts.layers):,} layers.", code="layers-cut"))
     return ModelCard(
         kind=kind, family="graph" if reason else "network", title=title(kind, network, facts, options), task=task, classes=classes,
-        inputs=facts.inputs, outputs=outputs, scores=scores, parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
+        inputs=facts.inputs, outputs=outputs, scores=scores, parameters=facts.parameters, macs=facts.macs,
+        activation_bytes=facts.activation_bytes,
         opset=opset(network.proto), operators=facts.operators, layers=facts.layers[:MOST_LAYERS], quantized=facts.quantized,
-        buried=dict(list(facts.buried.items())[:MOST_LAYERS]), architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
+        buried=dict(list(facts.buried.items())[:MOST_LAYERS]),
+        architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
         problems=tuple(problems))
 
 
@@ -79,7 +81,10 @@ def check_weights(proto: onnx.ModelProto) -> Iterator[Problem]:
 
 
 def tried(network: Network, facts: GraphFacts) -> tuple[tuple[Tensor, ...], list[Problem], tuple[str, ...]]:
-    """(outputs with the shapes seen, problems, names of outputs that look like class scores) of one run on zeros in ONNX Runtime.  Raises OptimizerError."""
+    """(outputs with the shapes seen, problems, names of outputs that look like class scores) of one run on zeros in ONNX Runtime.
+
+    Raises OptimizerError.
+    """
     import onnxruntime
 
     if (facts.activation_bytes or 0) > MOST_ACTIVATIONS:

@@ -42,7 +42,7 @@ class Preprocessing(Value):
         >>> Preprocessing()(np.array([[0, 255]], np.uint8))
         array([[0., 1.]], dtype=float32)
         """
-        import numpy as np          # not above: the web process checks this value and loads no numpy
+        import numpy as np  # not above: the web process checks this value and loads no numpy
 
         picture = x.ndim == 4
         if picture and self.size and x.shape[2:] != tuple(self.size):

@@ -104,7 +104,8 @@ def test_nan_weights_name_their_tensor(saved):
 
 def test_shared_weights(saved, tmp_path):
     nodes = [helper.make_node("Conv", ["x", "w"], ["a"], "first", pads=[1] * 4), helper.make_node("Relu", ["a"], ["r"], "relu"),
-             helper.make_node("Conv", ["r", "w"], ["b"], "second", pads=[1] * 4), helper.make_node("GlobalAveragePool", ["b"], ["p"], "pool"),
+             helper.make_node("Conv", ["r", "w"], ["b"], "second", pads=[1] * 4),
+             helper.make_node("GlobalAveragePool", ["b"], ["p"], "pool"),
              helper.make_node("Flatten", ["p"], ["y"], "flat")]
     path = saved(nodes, ("n", 4, 8, 8), ("n", 4), {"w": weights(4, 4, 3, 3)})
     for technique in (StaticQuantization(rows=32), HalfPrecision()):

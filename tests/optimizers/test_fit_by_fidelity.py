@@ -27,11 +27,11 @@ def found(trained, tmp_path_factory):
 
 def test_recipe_and_report_carry_the_preprocessing(found):
     recipe = yaml.safe_load((found / "out" / "recipe.yaml").read_text())
-    assert recipe["preprocessing"] == {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [8, 8], "channels": None, "layout": "nchw",
-                                       "flatten": False}
+    assert recipe["preprocessing"] == {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [8, 8], "channels": None,
+                                       "layout": "nchw", "flatten": False}
     assert recipe["goal"]["metric"] == "agreement", "a classifier without labels is judged by its agreement"
     whole = json.loads((found / "out" / "report.json").read_text())["candidates"]
-    assert [row["measurements"]["agreement"]["value"] for row in whole][0] == 1.0
+    assert whole[0]["measurements"]["agreement"]["value"] == 1.0
     assert {"agreement", "cosine", "sqnr_db"} <= whole[-1]["measurements"].keys() and "top1" not in whole[-1]["measurements"]
     assert whole[-1]["fidelity"][0]["place"] == "output" and not any("Nobody said" in note for note in whole[-1]["notes"])
 

@@ -48,7 +48,8 @@ def job_out(row: Job) -> schemas.JobOut:
     result = row.result or {}
     return schemas.JobOut(
         **job_state(row), id=row.id, number=row.number, title=row.title, plan=row.plan, model=named(row.model), dataset=named(row.dataset),
-        device=row.device, goal=row.goal, budget=row.budget, recipe=row.recipe, preprocessing=row.preprocessing, seed=row.seed, replay_of=row.replay_of_id,
+        device=row.device, goal=row.goal, budget=row.budget, recipe=row.recipe, preprocessing=row.preprocessing, seed=row.seed,
+        replay_of=row.replay_of_id,
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
         candidates=[candidate_out(candidate) for candidate in candidates],
         front=list(result["front"]) if result.get("front") else front_so_far(candidates),

@@ -25,8 +25,8 @@ def job(garden) -> Job:
 
 
 def form(job: Job, **changes: str) -> dict:
-    return {"model": str(job.model_id), "dataset": str(job.dataset_id), "device": "raspberry-pi-5", "hold": "drop", "drop": "1.0", "how": "plan",
-            "minutes": "5", "seed": "7"} | changes
+    return {"model": str(job.model_id), "dataset": str(job.dataset_id), "device": "raspberry-pi-5", "hold": "drop", "drop": "1.0",
+            "how": "plan", "minutes": "5", "seed": "7"} | changes
 
 
 def post(garden: Garden, job: Job, where: str, **fields):
@@ -43,7 +43,8 @@ def test_only_metrics_that_make_sense_are_offered(garden, job):
 
 
 def test_labels_keep_their_metrics_and_gain_two(garden):
-    draft = Draft(garden.team, data_of(model=str(garden.model.id), dataset=str(garden.dataset.id), device="this-server"), shelf(garden.team))
+    asked = data_of(model=str(garden.model.id), dataset=str(garden.dataset.id), device="this-server")
+    draft = Draft(garden.team, asked, shelf(garden.team))
     assert draft.metrics() == ("top1", "macro_f1", "agreement", "cosine") and draft.goal.metric == "top1"
 
 
