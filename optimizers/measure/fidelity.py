@@ -115,7 +115,7 @@ def measurements(found: Likeness, names: Sequence[str], what: str, seed: int) ->
     if noisy:
         worst = min(noisy, key=lambda row: row.sqnr_db or 0.0)
         made["sqnr_db"] = Measurement(value=worst.sqnr_db or 0.0, unit="dB", origin="measured", low=worst.low, high=worst.high,
-                                      n=len(found), how=f"Signal power over error power of the output '{worst.name}', which has least, {what}")
+                                      n=len(found), how=f"Signal over error power of the output '{worst.name}', which has least, {what}")
     return made
 
 
