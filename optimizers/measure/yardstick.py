@@ -115,8 +115,9 @@ class Yardstick:
              measured: dict[str, Measurement]) -> tuple[bool | None, tuple[Breach, ...]]:
         """Whether the floor held on test (told, never used), and every line that is broken; the floor is judged on validation."""
         least, on_test = (gate.floor(self.goal, self.scores[split]) for split in ("validation", "test"))
-        broke = (*gate.dtype_breach((arithmetic(shipped.network),), self.device),
-                 *gate.floor_breach(self.judge.score("validation", validation), least), *gate.budget_breaches(measured, self.goal, self.device))
+        quality = self.judge.score("validation", validation)
+        broke = (*gate.dtype_breach((arithmetic(shipped.network),), self.device), *gate.floor_breach(quality, least),
+                 *gate.budget_breaches(measured, self.goal, self.device))
         held = None if on_test is None else not gate.floor_breach(self.judge.score("test", test), on_test)
         return held, broke
 
