@@ -24,5 +24,6 @@ def matches_of(asset: Asset, most: int = 5) -> list[Asset]:
 
 
 def fit(model: ModelCard, data: DatasetCard) -> bool:
-    """True where a job with these two would not be refused: the same rule that submit and the dry run follow."""
-    return fits(model, data)
+    """True where a job with these two would not be refused: the same rule that submit and the dry run follow. Labels that say nothing
+    about the model's outputs do not recommend a dataset, though one may choose it."""
+    return fits(model, data) and (data.task == "unlabelled" or model.task != "other")

@@ -17,8 +17,8 @@ from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.goal import FIDELITY, METRICS
 from optimizers.search.dry_run import dry_run
+from optimizers.search.match import refuse
 from webapp.devices.shelf import kinds_of, shelf
-from webapp.library.matches import fit
 from webapp.library.present import in_order
 from webapp.studio import feeding
 from webapp.studio.draft import Draft
@@ -101,7 +101,7 @@ def spread(devices, chosen) -> list:
 def match(draft: Draft) -> str:
     """"yes", "no", "train" (only a dataset) or "measure" (only a model), or nothing."""
     if draft.model_card and draft.dataset_card:
-        return "yes" if fit(draft.model_card, draft.dataset_card) else "no"
+        return "no" if refuse(draft.model_card, draft.dataset_card, draft.goal) else "yes"
     return "train" if draft.dataset_card else "measure" if draft.model_card else ""
 
 
