@@ -124,7 +124,8 @@ def result(found: Any, out: Path, as_json: bool) -> None:
     print(found.done.verdict)
     rows = [row_of(candidate, found) for candidate in found.candidates]
     if rows:
-        table(rows, ["", "candidate", "quality", "change, points", "size KiB", "latency ms", "on device ms", "verdict, or what it broke"])
+        table(rows, ["", "candidate", "quality", "change, points", "size KiB", "download KiB", "latency ms", "on device ms",
+                     "verdict, or what it broke"])
         print("● measured  ◐ emulated  ◌ modelled   > recommended  * on the front")
     print(f"Everything is in {out}.")
 
@@ -138,7 +139,7 @@ def row_of(candidate: Candidate, found: Any) -> list[str]:
     broke = "; ".join(breach.sentence for breach in candidate.broke)
     verdict = f"breaks {broke}" if broke else (change.verdict if change else "baseline")
     return [mark, candidate.title, f"{100 * quality.value:.1f} %" if quality.unit == "fraction" else short(quality.value), moved,
-            figure(values.get("size_kib")), figure(values.get("latency_ms")), figure(values.get("device_latency_ms")), verdict]
+            *(figure(values.get(name)) for name in ("size_kib", "download_kib", "latency_ms", "device_latency_ms")), verdict]
 
 
 def figure(value: Measurement | None) -> str:

@@ -97,7 +97,7 @@ class Client:
 
         model, dataset: of the library, or their ids (either may be missing).  device: a name, or a whole device.
         metric: top1, macro_f1 or r2.  floor: absolute.  max_drop: largest loss, as a fraction (0.01 is one point).
-        limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib.  minutes, candidates: how long it may look.
+        limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib, download_kib.  minutes, candidates: how long it may look.
         recipe: a list of steps instead of the planner.  seed: for a repeatable run.
         Raises UserError at once for a wish that cannot work.
         """

@@ -142,8 +142,8 @@ def by_hand(values, width, n, freqs, bits, states, coded):
         inside += range(freq)
         share += [freq] * freq
     lanes, words = len(states) // 4, len(coded) // 2
-    x = list(struct.unpack("<%dI" % lanes, states))
-    word = struct.unpack("<%dH" % words, coded)
+    x = list(struct.unpack(f"<{lanes}I", states))
+    word = struct.unpack(f"<{words}H", coded)
     read, lane, last, made = 0, 0, (1 << bits) - 1, []
     for _ in range(n):
         now = x[lane]

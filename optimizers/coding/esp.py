@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -110,7 +111,7 @@ def as_list(numbers: np.ndarray, values: np.ndarray, counts: np.ndarray) -> Way:
     width, n, k = numbers.dtype.itemsize, len(numbers), len(values)
 
     def make() -> Piece:
-        steps = [int(values[0]), *(int(after) - int(before) - 1 for before, after in zip(values[:-1], values[1:], strict=True))]
+        steps = [int(values[0]), *(int(after) - int(before) - 1 for before, after in pairwise(values))]
         head = number(decode.SYMBOLS) + number(width) + number(k) + b"".join(map(number, steps))
         if k == 1:
             return head, b""

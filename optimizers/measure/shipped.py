@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from optimizers.coding.transfer import Transfer, transfer
 from optimizers.errors import OptimizerError
 from optimizers.models.graph import as_input
 
@@ -33,6 +34,11 @@ class Shipped:
     @property
     def bytes(self) -> int:
         return len(self.content)
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        """What travels when the file is sent."""
+        return transfer(self.content, self.network.coded)
 
     @property
     def fixed_batch(self) -> int | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from optimizers.candidate import ClassRow
+from optimizers.coding.transfer import NO_GAIN
 from optimizers.goal import Breach, Goal
 from optimizers.measure import device_model, latency, quality
 from optimizers.measure.memory import arithmetic, needs
@@ -68,7 +69,7 @@ class Yardstick:
         measured = self.quality(test) | self.cost(shipped)
         held, broke = self.gate(shipped, validation, test, measured)
         figures = Figures(measured, self.score("validation", validation), not broke, broke, held,
-                          notes=self.notes(measured, first), likely=self.likely(validation))
+                          notes=self.notes(measured, shipped, first), likely=self.likely(validation))
         if self.data.task == "classification":
             y = np.asarray(self.data.test.y)
             names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), test.max())) + 1))
@@ -91,8 +92,9 @@ class Yardstick:
         return quality.quality(np.asarray(self.data.test.y), test, self.data.task, rows, self.seed)
 
     def cost(self, shipped: Shipped) -> dict[str, Measurement]:
-        """Size, time, memory and energy; what cannot be told is left out rather than guessed."""
+        """Size, download, time, memory and energy; what cannot be told is left out rather than guessed."""
         found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024")}
+        found["download_kib"] = Measurement(value=shipped.transfer.bytes / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
         found |= self.time(shipped)
         need = needs(shipped.network)
         if need.total_macs is not None:
@@ -143,7 +145,7 @@ class Yardstick:
         return quality.keeps(self.goal.metric, np.asarray(self.data.validation.y), self.answers["validation"], validation, room,
                              self.seed) >= LIKELY
 
-    def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
+    def notes(self, measured: dict[str, Measurement], shipped: Shipped, first: bool) -> tuple[str, ...]:
         said = []
         if first and self.data.task == "classification" and self.scores["validation"] < 1.5 / max(len(self.data.classes), 2):
             said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
@@ -151,6 +153,8 @@ class Yardstick:
         runs_here = self.device is None or "onnxruntime" in self.device.runtimes
         if speedup is not None and runs_here and speedup.value < 0.95:
             said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
+        if shipped.network.coded and shipped.transfer.content is None:
+            said.append(NO_GAIN)
         return tuple(said)
 
 

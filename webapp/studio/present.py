@@ -15,7 +15,7 @@ from webapp.studio import front, grids, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
 
-COLUMNS = 3         # costs in the table; the chart can switch to the others
+COLUMNS = 4         # costs in the table; the chart can switch to the others
 
 
 @dataclass(frozen=True)
@@ -141,10 +141,12 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
-    """Limits first, then the size, then latency; at most COLUMNS, in the order of AXES."""
+    """Limits first, then the size, what is downloaded, and latency; at most COLUMNS, in the order of AXES."""
+    ranks = {"size_kib": 1, "download_kib": 2, "latency_ms": 3, "device_latency_ms": 3}
+
     def rank(axis: Axis) -> int:
         limited = bool(axis.limit) and getattr(goal.limits, axis.limit) is not None
-        return 0 if limited else 1 if axis.key == "size_kib" else 2 if axis.key.endswith("latency_ms") else 3
+        return 0 if limited else ranks.get(axis.key, 4)
 
     kept = sorted(axes, key=rank)[:COLUMNS]
     return [axis for axis in axes if axis in kept]
@@ -185,7 +187,8 @@ def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
 
 
 LABELS = {
-    "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "macs": "MACs",
+    "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size",
+    "download_kib": "Download", "macs": "MACs",
     "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
     "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
 }

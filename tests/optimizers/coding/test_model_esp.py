@@ -4,6 +4,7 @@ import hashlib
 import subprocess
 import sys
 import zlib
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -28,9 +29,11 @@ def grid(values):
 
 ARRAYS = {
     "floats": FLOATS, "sparse": sparse(FLOATS), "clustered": grid(FLOATS), "sparse-clustered": grid(sparse(FLOATS)),
-    "int8": np.clip(np.rint(FLOATS * 640), -127, 127).astype(np.int8), "half": FLOATS.astype(np.float16), "double": FLOATS.astype(np.float64),
-    "int64": np.arange(300), "zeros": np.zeros(5000, np.float32), "one-value": np.full(5000, 0.1, np.float32), "empty": np.zeros(0, np.float32),
-    "tiny": np.ones(3, np.float32), "nan": np.array([np.nan, -0.0, 0.0, np.inf] * 100, np.float32), "bytes": DRAWN.integers(0, 256, 4000).astype(np.uint8),
+    "int8": np.clip(np.rint(FLOATS * 640), -127, 127).astype(np.int8), "half": FLOATS.astype(np.float16),
+    "double": FLOATS.astype(np.float64), "int64": np.arange(300), "zeros": np.zeros(5000, np.float32), "one-value": np.full(5000, 0.1, np.float32),
+    "empty": np.zeros(0, np.float32),
+    "tiny": np.ones(3, np.float32), "nan": np.array([np.nan, -0.0, 0.0, np.inf] * 100, np.float32),
+    "bytes": DRAWN.integers(0, 256, 4000).astype(np.uint8),
     "nibbles": (DRAWN.binomial(15, 0.5, 4000) | DRAWN.binomial(15, 0.5, 4000) << 4).astype(np.uint8),
     "million": grid((DRAWN.standard_normal(1_000_003) * 0.05).astype(np.float32)),
 }
@@ -130,7 +133,8 @@ def numbers(*values):
     numbers(1, 0, 1 << 20, decode.PLANES, 0), numbers(1, 0, 1 << 20, decode.PLANES, 3), numbers(1, 0, 1 << 20, 9),
     numbers(1, 0, 1 << 20, *[decode.PLANES, 1] * 50, decode.STORED), numbers(1, 0, 1 << 20, *[decode.NIBBLES] * 30, decode.STORED),
     numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 0), numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 255, 10, 512, 512, 1, 0),
-    numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 0, 10, 1, 512, 1, 0), numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 0, 10, 512, 512, 0, 0),
+    numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 0, 10, 1, 512, 1, 0),
+    numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 0, 10, 512, 512, 0, 0),
     numbers(1, 0, 1 << 20, decode.SYMBOLS, 1, 2, 0, 0, 10, 512, 512, 1 << 20, 0), numbers(1, 0, 1 << 20, decode.SYMBOLS, 0, 1),
     numbers(1, 0, 1 << 20, decode.SPARSE, 4, 5, decode.SYMBOLS, 1, 1, 0, decode.STORED),
     numbers(2, 0, 1 << 20, decode.SYMBOLS, 1, 1, 0, 0, 1, decode.SYMBOLS, 1, 1, 0), numbers(1, 0, 1 << 20, decode.DEFLATED, 5)])
@@ -151,7 +155,7 @@ def test_a_file_that_states_too_much_is_not_begun():
 
 def test_it_runs_alone(tmp_path):
     """The file as it ships, in a Python that sees nothing of ours."""
-    (tmp_path / "decode.py").write_bytes(open(decode.__file__, "rb").read())
+    (tmp_path / "decode.py").write_bytes(Path(decode.__file__).read_bytes())
     (tmp_path / "model.esp").write_bytes(MADE)
     (tmp_path / "broken.esp").write_bytes(MADE[:-1])
     alone = [sys.executable, "-I", "-S", "decode.py"]
