@@ -136,7 +136,9 @@ def by_numpy(values, width, n, freqs, bits, states, coded):
 
 
 def by_hand(values, width, n, freqs, bits, states, coded):
-    table, inside, share = [], [], []
+    table: list = []
+    inside: list = []
+    share: list = []
     for value, freq in zip(values, freqs):
         table += [value] * freq
         inside += range(freq)

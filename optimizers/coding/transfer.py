@@ -16,9 +16,9 @@ NO_GAIN = "Entropy coding makes no smaller file than DEFLATE does of this one, s
 
 @dataclass(frozen=True)
 class Transfer:
-    """bytes: that travel.  how: names the coding.  content: model.esp; None where model.onnx itself is sent under DEFLATE."""
+    """size: bytes that travel.  how: names the coding.  content: model.esp; None where model.onnx itself is sent under DEFLATE."""
 
-    bytes: int
+    size: int
     how: str
     content: bytes | None = None
 

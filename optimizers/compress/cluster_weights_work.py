@@ -136,6 +136,8 @@ class Shared(nn.Module):
         found, places = torch.unique(weight.detach(), return_inverse=True)
         self.values = nn.Parameter(found) if values is None else values
         self.shape = weight.shape
+        self.places: Tensor
+        self.free: Tensor
         self.register_buffer("places", places.reshape(-1).to(torch.int32))
         self.register_buffer("free", (found != 0).to(found.dtype))
 

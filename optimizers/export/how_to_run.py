@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from optimizers.measure.shipped import Shipped
     from optimizers.models.preprocessing import Preprocessing
 
-CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it first, with the `decode.py` beside it, which needs Python alone:
+CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it first; the `decode.py` beside it needs Python alone:
 
     python decode.py model.esp model.onnx
 
@@ -53,7 +53,7 @@ def coded(shipped: Shipped) -> str:
     """How to undo the coding, where there is one."""
     if shipped.transfer.content is None:
         return ""
-    return CODED.format(sent=shipped.transfer.bytes / 1024, sha256=hashlib.sha256(shipped.content).hexdigest())
+    return CODED.format(sent=shipped.transfer.size / 1024, sha256=hashlib.sha256(shipped.content).hexdigest())
 
 
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:

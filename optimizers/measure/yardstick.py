@@ -94,7 +94,7 @@ class Yardstick:
     def cost(self, shipped: Shipped) -> dict[str, Measurement]:
         """Size, download, time, memory and energy; what cannot be told is left out rather than guessed."""
         found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024")}
-        found["download_kib"] = Measurement(value=shipped.transfer.bytes / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
+        found["download_kib"] = Measurement(value=shipped.transfer.size / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
         found |= self.time(shipped)
         need = needs(shipped.network)
         if need.total_macs is not None:

@@ -45,7 +45,8 @@ def on_device(body: Body, device: Device) -> dict[str, Measurement]:
     size = file_kib(body)
     found: dict[str, Measurement | None] = {
         "size_kib": Measurement(value=size, unit="KiB", origin="modelled", how="Parameters by type, and the graph's nodes"),
-        "download_kib": Measurement(value=sent_kib(body), unit="KiB", origin="modelled", how="Weights as they travel, and the graph's nodes"),
+        "download_kib": Measurement(value=sent_kib(body), unit="KiB", origin="modelled",
+                                    how="Weights as they travel, and the graph's nodes"),
         "flash_kib": device_model.flash(body.weight_bytes, size * 1024, device),
     }
     if body.activations:

@@ -15,7 +15,7 @@ from webapp.studio import front, grids, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.waterfall import Waterfall, waterfall
 
-COLUMNS = 4         # costs in the table; the chart can switch to the others
+COLUMNS = 3         # costs in the table; the chart can switch to the others
 
 
 @dataclass(frozen=True)
@@ -141,15 +141,13 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
-    """Limits first, then the size, what is downloaded, and latency; at most COLUMNS, in the order of AXES."""
-    ranks = {"size_kib": 1, "download_kib": 2, "latency_ms": 3, "device_latency_ms": 3}
-
+    """Limits first, then the size, then latency, COLUMNS of them; and always what is downloaded. In the order of AXES."""
     def rank(axis: Axis) -> int:
         limited = bool(axis.limit) and getattr(goal.limits, axis.limit) is not None
-        return 0 if limited else ranks.get(axis.key, 4)
+        return 0 if limited else 1 if axis.key == "size_kib" else 2 if axis.key.endswith("latency_ms") else 3
 
-    kept = sorted(axes, key=rank)[:COLUMNS]
-    return [axis for axis in axes if axis in kept]
+    kept = sorted((axis for axis in axes if axis.key != "download_kib"), key=rank)[:COLUMNS]
+    return [axis for axis in axes if axis in kept or axis.key == "download_kib"]
 
 
 def ordered(candidates: list[Candidate], best: Candidate | None) -> list[Candidate]:

@@ -90,7 +90,8 @@ def end_words(name: str, device: Device | None) -> str:
 
 def baselines(card: ModelCard | None, device: Device | None, size_kib: float | None) -> dict[str, tuple[float, str]]:
     """(value, origin) of the model as uploaded, where card and device tell it. Only the file's size is measured; the rest is
-    computed: weights for flash, nine tenths of the file for the download, the largest live tensors for RAM, MACs over the device's rate for latency, power for energy."""
+    computed: weights for flash, nine tenths of the file for the download, the largest live tensors for RAM, MACs over the device's rate
+    for latency, power for energy."""
     if card is None:
         return {}
     found = {"size_kib": (size_kib, "measured"), "flash_kib": (card.parameters * BYTES.get(card.weights_dtype, 4) / 1024, "modelled"),

@@ -30,7 +30,8 @@ def grid(values):
 ARRAYS = {
     "floats": FLOATS, "sparse": sparse(FLOATS), "clustered": grid(FLOATS), "sparse-clustered": grid(sparse(FLOATS)),
     "int8": np.clip(np.rint(FLOATS * 640), -127, 127).astype(np.int8), "half": FLOATS.astype(np.float16),
-    "double": FLOATS.astype(np.float64), "int64": np.arange(300), "zeros": np.zeros(5000, np.float32), "one-value": np.full(5000, 0.1, np.float32),
+    "double": FLOATS.astype(np.float64), "int64": np.arange(300),
+    "zeros": np.zeros(5000, np.float32), "one-value": np.full(5000, 0.1, np.float32),
     "empty": np.zeros(0, np.float32),
     "tiny": np.ones(3, np.float32), "nan": np.array([np.nan, -0.0, 0.0, np.inf] * 100, np.float32),
     "bytes": DRAWN.integers(0, 256, 4000).astype(np.uint8),
