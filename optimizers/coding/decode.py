@@ -6,7 +6,8 @@ A file that is damaged or was made to harm is refused: every length is checked b
 than the limit (1 GiB; a third argument, in bytes) is begun, no piece is built that is larger than the model, and the SHA-256 must agree.
 
 The form: b"ESP1", size of the model (8 bytes, little-endian), size of the head as it is stored and when inflated (4 + 4), SHA-256 of the
-model, the head under DEFLATE, then the coded numbers. The head tells the pieces the model consists of, and holds the bytes between them.
+model, the head under DEFLATE, then the coded numbers. The head holds the lists of numbers that pieces are made of, tells the pieces the
+model consists of, and holds the bytes between them.
 """
 
 import hashlib
@@ -48,11 +49,12 @@ def decode(data, most=MOST):
 
 def assemble(head, body, size):
     """The model: pieces, and between them bytes that stand at the end of the head."""
+    lists = [numbers_of(head) for _ in range(head.number(head.left))]
     pieces, built = [], 0
     for _ in range(head.number(head.left)):
         between = head.number(size - built)
         length = head.number(size - built - between)
-        pieces.append((between, piece(head, body, length, 1)))
+        pieces.append((between, piece(head, body, lists, length, 1)))
         built += between + length
     parts = []
     for between, content in pieces:
@@ -63,7 +65,7 @@ def assemble(head, body, size):
     return b"".join(parts)
 
 
-def piece(head, body, length, depth):
+def piece(head, body, lists, length, depth):
     """The next `length` bytes, whatever way they are coded in."""
     if depth > DEEPEST:
         raise Damaged(f"Pieces are nested more than {DEEPEST} deep.")
@@ -73,43 +75,54 @@ def piece(head, body, length, depth):
     if kind == DEFLATED:
         return inflate(body.take(head.number(body.left)), length)
     if kind == SYMBOLS:
-        return symbols(head, body, length)
+        return symbols(head, body, lists, length)
     if kind == NIBBLES:
-        return joined_nibbles(piece(head, body, 2 * length, DEEPEST))
+        return joined_nibbles(piece(head, body, lists, 2 * length, DEEPEST))
     width = head.number(8)
     if width < 1 or length % width:
         raise Damaged("A piece does not consist of whole numbers.")
     if kind == PLANES:
-        return woven([piece(head, body, length // width, depth + 1) for _ in range(width)])
+        return woven([piece(head, body, lists, length // width, depth + 1) for _ in range(width)])
     count = head.number(length // width)
-    mask = piece(head, body, length // width, depth + 1)
-    return spread(mask, piece(head, body, count * width, depth + 1), width, count)
+    mask = piece(head, body, lists, length // width, depth + 1)
+    return spread(mask, piece(head, body, lists, count * width, depth + 1), width, count)
 
 
-def symbols(head, body, length):
-    """Numbers out of a list of few, each given by its place in the list; places are coded by range asymmetric numeral systems."""
-    width = head.number(8)
-    if width < 1 or length < width or length % width:
-        raise Damaged("A piece does not consist of whole numbers.")
-    n, k = length // width, head.number(1 << 14)
+def numbers_of(head):
+    """One list: bytes of a number, the numbers in ascending order, the bits of their shares, the shares."""
+    width, k = head.number(8), head.number(1 << 14)
+    if not width or not k:
+        raise Damaged("A list of numbers is empty.")
     values, last = [], -1
     for _ in range(k):
         last += 1 + head.number(256 ** width - 2 - last)
         values.append(last.to_bytes(width, "little"))
-    if k < 2:
-        if not k:
-            raise Damaged("A list of numbers is empty.")
-        return values[0] * n
+    if k == 1:
+        return width, values, 0, [1]
     bits = head.number(15)
-    freqs = [head.number(1 << bits) for _ in range(k)]
-    if sum(freqs) != 1 << bits or 0 in freqs:
-        raise Damaged("Frequencies do not add up.")
+    shares = [head.number(1 << bits) for _ in range(k)]
+    if sum(shares) != 1 << bits or 0 in shares:
+        raise Damaged("The shares of a list do not add up.")
+    return width, values, bits, shares
+
+
+def symbols(head, body, lists, length):
+    """Numbers out of a list, each given by its place there; places are coded by range asymmetric numeral systems."""
+    which = head.number(1 << 14)
+    if which >= len(lists):
+        raise Damaged("A piece is made of a list that is not there.")
+    width, values, bits, shares = lists[which]
+    if not length or length % width:
+        raise Damaged("A piece does not consist of whole numbers.")
+    n = length // width
+    if len(values) == 1:
+        return values[0] * n
     lanes = head.number(n)
     if not lanes:
         raise Damaged("There are no lanes.")
     words = head.number(body.left // 2)
     states, coded = body.take(4 * lanes), body.take(2 * words)
-    return (by_numpy if np is not None and lanes >= WIDE else by_hand)(values, width, n, freqs, bits, states, coded)
+    return (by_numpy if np is not None and lanes >= WIDE else by_hand)(values, width, n, shares, bits, states, coded)
 
 
 def by_numpy(values, width, n, freqs, bits, states, coded):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import numpy as np
 import onnx
 
 from optimizers.coding import decode, rans
+from optimizers.coding.lists import Lists, counted, number
 
 LEAST = 64              # bytes: shorter tensors stay among the rest, where DEFLATE sees them together
 MOST_VALUES = 4096      # distinct numbers that a list may hold
@@ -34,13 +34,15 @@ Way = tuple[float, Callable[[], Piece]]     # about how many bytes, and how to m
 def encode(content: bytes) -> bytes:
     """content: a serialized ONNX model. Raises AssertionError if decoding did not give it back, which no file should bring about."""
     head, body, between, end = [], [], [], 0
-    for start, stop, width in tensors(content):
-        described, coded = best(np.frombuffer(content, np.uint8, stop - start, start), width)
+    places = list(tensors(content))
+    lists = Lists([np.frombuffer(content, np.uint8, stop - start, start) for start, stop, width in places if width == 1])
+    for start, stop, width in places:
+        described, coded = best(np.frombuffer(content, np.uint8, stop - start, start), width, lists)
         head.append(number(start - end) + number(stop - start) + described)
         body.append(coded)
         between.append(content[end:start])
         end = stop
-    whole = number(len(head)) + b"".join(head) + b"".join(between) + content[end:]
+    whole = lists.written() + number(len(head)) + b"".join(head) + b"".join(between) + content[end:]
     packed = zlib.compress(whole, 9)
     start_of_file = decode.START.pack(b"ESP1", len(content), len(packed), len(whole), hashlib.sha256(content).digest())
     made = b"".join((start_of_file, packed, *body))
@@ -64,19 +66,19 @@ def tensors(content: bytes) -> Iterator[tuple[int, int, int]]:
             yield start, at, width
 
 
-def best(raw: np.ndarray, width: int) -> Piece:
+def best(raw: np.ndarray, width: int, lists: Lists) -> Piece:
     """The lightest way to write bytes that are numbers of `width` bytes each."""
     ways: list[Way] = [(len(raw), lambda: (number(decode.STORED), raw.tobytes())), deflated(raw)]
     numbers = raw.view(f"<u{width}") if width > 1 else raw
     if listed := few(numbers):
-        ways.append(as_list(numbers, *listed))
+        ways.append(as_list(numbers, *listed, lists))
     if width == 1:
         halves = np.stack([raw & 15, raw >> 4], axis=1).reshape(-1)
-        weight, make = as_list(halves, *counted(halves))
+        weight, make = as_list(halves, *counted(halves), lists)
         ways.append((weight, lambda: behind(number(decode.NIBBLES), make())))
     elif not listed or len(listed[0]) > LONG_LIST:
         zero = numbers == 0
-        ways.append(as_mask(numbers, width, zero) if zero.mean() > 0.02 else as_planes(raw, width))
+        ways.append(as_mask(numbers, width, zero, lists) if zero.mean() > 0.02 else as_planes(raw, width, lists))
     return min(ways, key=lambda way: way[0])[1]()
 
 
@@ -99,35 +101,28 @@ def few(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     return (values, counts) if len(values) <= MOST_VALUES else None
 
 
-def counted(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    if numbers.dtype.itemsize > 1:
-        return np.unique(numbers, return_counts=True)
-    counts = np.bincount(numbers, minlength=256)
-    return np.flatnonzero(counts).astype(np.uint8), counts[counts > 0]
-
-
-def as_list(numbers: np.ndarray, values: np.ndarray, counts: np.ndarray) -> Way:
-    """Places in the list of values, by range asymmetric numeral systems."""
-    width, n, k = numbers.dtype.itemsize, len(numbers), len(values)
+def as_list(numbers: np.ndarray, values: np.ndarray, counts: np.ndarray, lists: Lists) -> Way:
+    """Places in a list of numbers, by range asymmetric numeral systems."""
+    weight, take = lists.lightest(values, counts)
 
     def make() -> Piece:
-        steps = [int(values[0]), *(int(after) - int(before) - 1 for before, after in pairwise(values))]
-        head = number(decode.SYMBOLS) + number(width) + number(k) + b"".join(map(number, steps))
-        if k == 1:
+        which = take()
+        listed = lists.kept[which]
+        head = number(decode.SYMBOLS) + number(which)
+        if len(listed.values) == 1:
             return head, b""
-        bits, lanes = rans.bits_for(k, n), rans.lanes_for(n)
-        freqs = rans.normalized(counts, bits)
-        coded = rans.encode(np.searchsorted(values, numbers).astype(np.uint16), freqs, bits, lanes)
-        return head + b"".join(map(number, (bits, *freqs.tolist(), lanes, (len(coded) - 4 * lanes) // 2))), coded
+        lanes = rans.lanes_for(len(numbers))
+        coded = rans.encode(np.searchsorted(listed.values, numbers).astype(np.uint16), listed.shares, listed.bits, lanes)
+        return head + number(lanes) + number((len(coded) - 4 * lanes) // 2), coded
 
-    return rans.size(counts, n) + k * (width - 1), make
+    return weight + 2 * rans.lanes_for(len(numbers)) + 4, make
 
 
-def as_mask(numbers: np.ndarray, width: int, zero: np.ndarray) -> Way:
+def as_mask(numbers: np.ndarray, width: int, zero: np.ndarray, lists: Lists) -> Way:
     """Where there is a number and where a zero; then the numbers."""
     mask, held = (~zero).astype(np.uint8), numbers[~zero]
-    weight, make = as_list(mask, *counted(mask))
-    rest, make_rest = as_planes(held.view(np.uint8), width) if len(held) else (0.0, lambda: (number(decode.STORED), b""))
+    weight, make = as_list(mask, *counted(mask), lists)
+    rest, make_rest = as_planes(held.view(np.uint8), width, lists) if len(held) else (0.0, lambda: (number(decode.STORED), b""))
 
     def whole() -> Piece:
         (one, two), (three, four) = make(), make_rest()
@@ -136,10 +131,10 @@ def as_mask(numbers: np.ndarray, width: int, zero: np.ndarray) -> Way:
     return weight + rest, whole
 
 
-def as_planes(raw: np.ndarray, width: int) -> Way:
+def as_planes(raw: np.ndarray, width: int, lists: Lists) -> Way:
     """The first bytes of all numbers together, then the second bytes, ...; each plane in its own lightest way."""
     planes = [np.ascontiguousarray(raw[place::width]) for place in range(width)]
-    ways = [min((float(len(plane)), plain(plane)), as_list(plane, *counted(plane)), key=lambda way: way[0]) for plane in planes]
+    ways = [min((float(len(plane)), plain(plane)), as_list(plane, *counted(plane), lists), key=lambda way: way[0]) for plane in planes]
 
     def whole() -> Piece:
         made = [make() for _, make in ways]
@@ -154,16 +149,3 @@ def behind(words: bytes, made: Piece) -> Piece:
 
 def plain(raw: np.ndarray) -> Callable[[], Piece]:
     return lambda: (number(decode.STORED), raw.tobytes())
-
-
-def number(value: int) -> bytes:
-    """Seven bits a byte, the lowest first.
-
-    >>> number(300).hex()
-    'ac02'
-    """
-    made = bytearray()
-    while value >= 128:
-        made.append(value & 127 | 128)
-        value >>= 7
-    return bytes((*made, value))

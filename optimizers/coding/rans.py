@@ -53,9 +53,3 @@ def normalized(counts: np.ndarray, bits: int) -> np.ndarray:
 def bits_for(k: int, n: int) -> int:
     """Precision of the frequencies: finer where many symbols pay for longer tables."""
     return min(15, max(12 if n > 4096 else 10, (2 * k - 1).bit_length() + (1 if n > 65536 else 0)))
-
-
-def size(counts: np.ndarray, n: int) -> float:
-    """Bytes that the symbols will take, closely: their entropy, the lanes, and about one byte of table for each."""
-    share = counts / n
-    return n * float(-(share * np.log2(share)).sum()) / 8 + 2 * lanes_for(n) + 4 + len(counts)
