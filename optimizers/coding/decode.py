@@ -4,6 +4,7 @@
 
 A file that is damaged or was made to harm is refused: every length is checked before it is believed, no file that states a larger model
 than the limit (1 GiB; a third argument, in bytes) is begun, no piece is built that is larger than the model, and the SHA-256 must agree.
+It holds about four times the model in memory, more without numpy.
 
 The form: b"ESP1", size of the model (8 bytes, little-endian), size of the head as it is stored and when inflated (4 + 4), SHA-256 of the
 model, the head under DEFLATE, then the coded numbers. The head holds the lists of numbers that pieces are made of, tells the pieces the
