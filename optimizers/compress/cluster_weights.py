@@ -25,8 +25,10 @@ class WeightClustering(Fitting):
 
     bits: int = param(5, "Each layer's weights take at most 2 to the power of this many values", low=1, high=8, unit="bits",
                       search=(3, 4, 5, 6))
+    depthwise: int = param(2, "Bits more for depthwise layers, up to 8: few weights, whose channels differ in scale", low=0, high=7,
+                           unit="bits")
     init: Literal["linear", "density", "random"] = param(
-        "linear", "Where k-means begins: evenly over the range, which keeps large weights; evenly over the weights; or at random weights")
+        "density", "Where k-means begins: evenly over the weights; evenly over their range, which keeps the largest; or at random weights")
     keep: tuple[str, ...] = param((), "Layers left whole, by node name")
     epochs: int = param(2, "Passes over the train split in which the values learn; 0 leaves them as k-means found them", low=0, high=1000,
                         unit="epochs", search=(0, 2, 4))

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from optimizers.errors import OptimizerError
 from optimizers.models.fold import fold_batch_norm
-from optimizers.models.rewrite import weighted, with_tensors
+from optimizers.models.rewrite import Layer, weighted, with_tensors
 from optimizers.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ def cluster(settings: WeightClustering, network: Network, data: Dataset, ctx: Co
     folded = network.with_(proto=fold_batch_norm(network.proto))     # folding later would scale each channel's values apart again
     tensors = shareable(folded, settings)
     made: dict[str, np.ndarray] = {}
-    for place, (name, weights) in enumerate(tensors.items()):
+    for place, (name, (weights, bits)) in enumerate(tensors.items()):
         ctx.report(0.1 * place / len(tensors), f"k-means, layer {place + 1} of {len(tensors)}")
         rng = np.random.default_rng([ctx.seed, place, 11])
-        made[name] = shared(weights, 2**settings.bits, settings.init, rng)
+        made[name] = shared(weights, 2**bits, settings.init, rng)
     clustered = folded.with_(proto=with_tensors(folded.proto, made)).noting(*told(tensors, made, settings))
     if not settings.epochs:
         return clustered
@@ -41,26 +41,32 @@ def cluster(settings: WeightClustering, network: Network, data: Dataset, ctx: Co
     return fit(clustered, data, settings, ctx, Learning(set(made)))
 
 
-def shareable(network: Network, settings: WeightClustering) -> dict[str, np.ndarray]:
-    """Weights by the name of their tensor, each once however many layers read it; layers to keep and tensors of few values left out."""
+def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[np.ndarray, int]]:
+    """Weights and their bits by the name of their tensor, each once however many layers read it. Layers to keep and tensors of few values are
+    left out."""
     layers = list(weighted(network.proto))
     kept = {layer.node.input[1] for layer in layers if layer.name in settings.keep}
     if missing := set(settings.keep) - {layer.name for layer in layers}:
         raise OptimizerError(f"There is no layer '{min(missing)[:80]}' to keep.", "keep", "Use the names on the model's page.",
                              "unknown-layer")
-    found: dict[str, np.ndarray] = {}
+    found: dict[str, tuple[np.ndarray, int]] = {}
     for layer in layers:
         if layer.weight.dtype != np.float32 or layer.node.input[1] in kept:
             continue
         if not np.isfinite(layer.weight).all():
             raise OptimizerError("A weight is not a finite number, and means of it are not either.", layer.name,
                                  "Repair or retrain the network, or name this layer in 'keep'.", "weights-not-finite")
-        if layer.weight.size > 2**settings.bits:
-            found[layer.node.input[1]] = layer.weight
+        bits = min(8, settings.bits + (settings.depthwise if is_depthwise(layer) else 0))
+        if layer.weight.size > 2**bits:
+            found[layer.node.input[1]] = layer.weight, bits
     if not found:
         raise OptimizerError(f"No layer has more than {2**settings.bits} weights that could share values.", "model",
                              "Use fewer bits, or shorten the list of layers to keep.", "nothing-to-cluster")
     return found
+
+
+def is_depthwise(layer: Layer) -> bool:
+    return layer.groups > 1 and layer.kind == "Conv" and layer.weight.shape[1] == 1
 
 
 def shared(weights: np.ndarray, k: int, init: str, rng: np.random.Generator) -> np.ndarray:
@@ -145,10 +151,11 @@ class Shared(nn.Module):
         return (self.values * self.free).index_select(0, self.places).view(self.shape)
 
 
-def told(before: dict[str, np.ndarray], after: dict[str, np.ndarray], settings: WeightClustering) -> list[str]:
+def told(before: dict[str, tuple[np.ndarray, int]], after: dict[str, np.ndarray], settings: WeightClustering) -> list[str]:
     """Sentences: how many values, and how far the weights moved."""
-    moved = sum(float(np.square(after[name] - weights, dtype=np.float64).sum()) for name, weights in before.items())
-    whole = sum(float(np.square(weights, dtype=np.float64).sum()) for weights in before.values())
-    said = [f"The weights of {len(before)} layers share {2**settings.bits} values each; k-means moved them by "
+    moved = sum(float(np.square(after[name] - weights, dtype=np.float64).sum()) for name, (weights, _) in before.items())
+    whole = sum(float(np.square(weights, dtype=np.float64).sum()) for weights, _ in before.values())
+    sizes = " or ".join(str(2**bits) for bits in sorted({bits for _, bits in before.values()}))
+    said = [f"The weights of {len(before)} layers share {sizes} values each; k-means moved them by "
             f"{100 * (moved / max(whole, 1e-30)) ** 0.5:.1f}\u202f% of their size (root mean square)."]
     return said + ([f"Left whole: {', '.join(settings.keep[:12])}."] if settings.keep else [])

@@ -97,6 +97,15 @@ def test_values_learn_and_stay_few(trained, digits, context):
     assert right[1] > right[0]
 
 
+def test_depthwise_layers_take_bits_of_their_own(digits, context):
+    conv = helper.make_node("Conv", ["x", "w"], ["y"], "deep", group=40, kernel_shape=[3])
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 40, None]) for name in "xy")
+    tensor = numpy_helper.from_array(DICE.standard_normal((40, 1, 3)).astype(np.float32), "w")
+    deep = Network(helper.make_model(helper.make_graph([conv], "g", [x], [y], [tensor]), opset_imports=[helper.make_opsetid("", 17)]))
+    count = lambda **fields: values_of(WeightClustering(epochs=0, **fields).apply(deep, digits, context))["deep"]
+    assert count(bits=2, depthwise=0) <= 4 < count(bits=2) <= 16 < count(bits=2, depthwise=4) <= 64
+
+
 def test_zeros_stay_through_training(trained, digits, context):
     from optimizers.models.rewrite import with_tensors
 
