@@ -42,8 +42,10 @@ def cluster(settings: WeightClustering, network: Network, data: Dataset, ctx: Co
 
 
 def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[np.ndarray, int]]:
-    """Weights and their bits by the name of their tensor, each once however many layers read it. Layers to keep and tensors of few values are
-    left out."""
+    """Weights and their bits by the name of their tensor, each once however many layers read it.
+
+    Layers to keep and tensors of few values are left out.
+    """
     layers = list(weighted(network.proto))
     kept = {layer.node.input[1] for layer in layers if layer.name in settings.keep}
     if missing := set(settings.keep) - {layer.name for layer in layers}:
