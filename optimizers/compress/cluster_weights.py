@@ -14,7 +14,7 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 class WeightClustering(Fitting):
     """Each layer's weights share 2^bits values, which then train on. Fewer bytes to download once 'entropy-code' ends the recipe.
 
-    Weights stay float32: the file itself, its memory and its speed are as before; DEFLATE alone finds about half of what is to be had.
+    Weights stay float32: the file itself, its memory and its speed are as before; under DEFLATE alone half as much again travels.
     Weights that are exactly zero stay so, and zero is one of the values then. Batch norm is folded first, as it would be on leaving.
     """
 
