@@ -11,6 +11,7 @@ class Body(NamedTuple):
     """parameters, macs, nodes: counts.  activations: bytes at the peak, in the type they are held in.
 
     dtype: what products are computed in.  bits: of one stored weight, None where the dtype says it.
+    sent: bits of one weight as it travels, None where that is what is stored.
     dynamic: share of the parameters that dynamic quantization reaches.
     """
 
@@ -21,10 +22,16 @@ class Body(NamedTuple):
     nodes: float = 30
     dynamic: float = 0.0
     bits: float | None = None
+    sent: float | None = None
 
     @property
     def weight_bytes(self) -> float:
         return self.parameters * (BITS[self.dtype] if self.bits is None else self.bits) / 8
+
+    @property
+    def sent_bytes(self) -> float:
+        """Of the weights on their way."""
+        return self.weight_bytes if self.sent is None else min(self.weight_bytes, self.parameters * self.sent / 8)
 
     def scaled(self, parameters: float = 1.0, macs: float = 1.0, activations: float = 1.0) -> Body:
         """The same network with each count times its factor."""

@@ -8,11 +8,16 @@ from optimizers.goal import Breach
 from optimizers.measurement import Change, Measurement
 from optimizers.values import Value
 
+Role = Literal["model", "recipe", "report", "readme", "bundle", "transfer", "decoder"]
+
 
 class File(Value):
-    """A file that leaves the house. role: model, recipe, report, readme, bundle.  path: relative to the work folder's out/."""
+    """A file that leaves the house. path: relative to the work folder's out/.
 
-    role: Literal["model", "recipe", "report", "readme", "bundle"]
+    role: model, recipe, report, readme, bundle; transfer is the model coded for its way, decoder the program that undoes that.
+    """
+
+    role: Role
     name: Annotated[str, Field(max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     path: Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
     bytes: int
@@ -21,13 +26,17 @@ class File(Value):
 
 
 class Outcome(Value):
-    """What one step of the recipe cost and bought. quality: on validation, of the file as it would ship after this step."""
+    """What one step of the recipe cost and bought. quality: on validation, of the file as it would ship after this step.
+
+    download_kib: what would travel then; None in results from before it was told.
+    """
 
     technique: str
     title: str
     seconds: float
     size_kib: float
     quality: float | None
+    download_kib: float | None = None
     note: str = ""
 
 
@@ -99,6 +108,7 @@ class Candidate(Value):
 #   agreement cosine        fidelity to the original on the same test rows, fraction, interval by bootstrap; 1 for the original
 #   sqnr_db                 signal power over error power, in decibel, of the output that has least; absent without any error
 #   size_kib                bytes of the shipped model file / 1024
+#   download_kib            bytes that travel / 1024: model.onnx under DEFLATE, or model.esp
 #   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64
 #   speedup                 baseline median / this, interleaved in the same run
 #   macs                    multiply-accumulates of one inference

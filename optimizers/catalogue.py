@@ -1,7 +1,9 @@
 """THE list: name -> technique. Form, API schema, docs table, planner space and contract test derive from it."""
 
 from optimizers.compress.binarize import Binarization
+from optimizers.compress.cluster_weights import WeightClustering
 from optimizers.compress.compact_filters import CompactFilters
+from optimizers.compress.entropy_code import EntropyCoding
 from optimizers.compress.equalize import CrossLayerEqualization
 from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.low_rank import LowRank
@@ -31,5 +33,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
         DynamicQuantization,
         HalfPrecision,
         Binarization,
+        WeightClustering,
+        EntropyCoding,
     )
 }

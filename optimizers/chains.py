@@ -43,4 +43,6 @@ CHAINS: dict[str, Chain] = {
                        (("equalize", {}), ("quantize-static", {"per_channel": False, "bias_correction": True}))),
     "one-bit": Chain("One bit", "Hidden layers of one bit, packed; fast only on kernels that know XNOR. Liu et al. 2020, arXiv:2003.03488.",
                      (("binarize", {}),)),
+    "few-bytes": Chain("Few bytes to send", "Weights share 32 values a layer, and the file travels coded: the download shrinks, nothing "
+                       "else does. Han et al. 2015, arXiv:1510.00149.", (("cluster-weights", {}), ("entropy-code", {}))),
 }

@@ -15,6 +15,7 @@ LIMITS = {  # limit -> (measurement it is held against, unit, label)
     "latency_ms": ("device_latency_ms", "ms", "Latency"),
     "energy_mj": ("energy_mj", "mJ", "Energy"),
     "size_kib": ("size_kib", "KiB", "File size"),
+    "download_kib": ("download_kib", "KiB", "Download"),
 }
 
 
@@ -26,6 +27,7 @@ class Limits(Value):
     latency_ms: float | None = Field(None, gt=0, allow_inf_nan=False)
     energy_mj: float | None = Field(None, gt=0, allow_inf_nan=False)
     size_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
+    download_kib: float | None = Field(None, gt=0, allow_inf_nan=False)
 
 
 class Goal(Value):

@@ -91,6 +91,9 @@ class Recipe:
                 return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
                                mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",
                                code="recipe-order")
+            if step.last and number < len(self.steps):
+                return Refusal(wrong=f"'{step.title}' is about the file that leaves, and step {number + 1} would change that file.",
+                               where=where, mend=f"Put '{step.title}' at the end.", code="recipe-order")
             if model is None and number == 1 and not step.begins():
                 return Refusal(wrong="There is no model to start from.", where=where,
                                mend="Name a model, or begin the recipe with 'train'.", code="no-model")

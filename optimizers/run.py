@@ -209,9 +209,11 @@ class Run:
         """What one step cost and bought: size and validation quality of the file as it would ship now."""
         file = shipped(network)
         quality = self.yardstick.validation(file)
-        self.ctx.log(f"{technique.label()}: {100 * quality:.1f} on validation, {file.bytes / 1024:.1f} KiB, {seconds:.1f} s",
+        self.ctx.log(f"{technique.label()}: {100 * quality:.1f} on validation, {file.bytes / 1024:.1f} KiB, "
+                     f"{file.transfer.size / 1024:.1f} to download, {seconds:.1f} s",
                      technique.name)
-        return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality)
+        return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality,
+                       download_kib=file.transfer.size / 1024)
 
     def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], seconds: float,
              done: Recipe | None = None) -> None:
@@ -234,7 +236,7 @@ class Run:
     def candidate(self, recipe: Recipe, network: Network, figures: Figures, steps: tuple[Outcome, ...], first: bool) -> Candidate:
         title = recipe.title() if recipe.steps else f"baseline {WORDS[network.state]}"
         start = Outcome(technique="baseline", title="baseline", seconds=0.0, quality=self.yardstick.scores["validation"],
-                        size_kib=self.yardstick.baseline.bytes / 1024)
+                        size_kib=self.yardstick.baseline.bytes / 1024, download_kib=self.yardstick.baseline.transfer.size / 1024)
         return Candidate(
             key=self.key(recipe), title=title[:200], recipe=recipe.dump(), baseline=first, measurements=figures.measurements,
             change=figures.change, validation=figures.validation, fits=figures.fits, broke=figures.broke,

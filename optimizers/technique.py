@@ -34,8 +34,8 @@ class Technique(Value):
     """One way to change or make a model.
 
     Class attributes: `name` (catalogue key), `family` (the heading it stands under: "training", "quantization", "pruning", ...), `title`,
-    `takes` and `gives` (State; "same" gives what came in), `needs` (of "labels", "data"), `paper` (reference with its identifier),
-    `version` (raised when the same parameters mean other work).
+    `takes` and `gives` (State; "same" gives what came in), `needs` (of "labels", "data"), `last` (nothing may follow it), `paper`
+    (reference with its identifier), `version` (raised when the same parameters mean other work).
     """
 
     name: ClassVar[str]
@@ -44,6 +44,7 @@ class Technique(Value):
     takes: ClassVar[tuple[State, ...]] = ("float",)
     gives: ClassVar[State | Literal["same"]] = "float"
     needs: ClassVar[tuple[str, ...]] = ("data",)
+    last: ClassVar[bool] = False
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
 

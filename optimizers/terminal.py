@@ -126,7 +126,7 @@ def result(found: Any, out: Path, as_json: bool) -> None:
     noise = any("sqnr_db" in candidate.measurements for candidate in found.candidates)
     rows = [row_of(candidate, found, noise) for candidate in found.candidates]
     if rows:
-        table(rows, ["", "candidate", "quality", "change, points", *(["SQNR dB"] if noise else []), "size KiB", "latency ms",
+        table(rows, ["", "candidate", "quality", "change, points", *(["SQNR dB"] if noise else []), "size KiB", "download KiB", "latency ms",
                      "on device ms", "verdict, or what it broke"])
         print("● measured  ◐ emulated  ◌ modelled   > recommended  * on the front")
     print(f"Everything is in {out}.")
@@ -143,8 +143,8 @@ def row_of(candidate: Candidate, found: Any, noise: bool = False) -> list[str]:
     broke = "; ".join(breach.sentence for breach in candidate.broke)
     verdict = f"breaks {broke}" if broke else (change.verdict if change else "baseline")
     return [mark, candidate.title, f"{100 * quality.value:.{digits}f} %" if quality.unit == "fraction" else short(quality.value), moved,
-            *([figure(values.get("sqnr_db"))] if noise else []), figure(values.get("size_kib")),
-            figure(values.get("latency_ms")), figure(values.get("device_latency_ms")), verdict]
+            *([figure(values.get("sqnr_db"))] if noise else []),
+            *(figure(values.get(name)) for name in ("size_kib", "download_kib", "latency_ms", "device_latency_ms")), verdict]
 
 
 def figure(value: Measurement | None) -> str:

@@ -17,7 +17,7 @@ class Measurement(NamedTuple):
 
 
 class Artifact(NamedTuple):
-    """A file to download. role: model, recipe, report, readme or bundle."""
+    """A file to download. role: model, recipe, report, readme, bundle, transfer (model.esp) or decoder (what undoes it)."""
 
     id: str
     name: str

@@ -102,7 +102,7 @@ class Client:
         model, dataset: of the library, or their ids (either may be missing).  device: a name, or a whole device.
         metric: top1, macro_f1, r2; or agreement, cosine: fidelity to the original, which needs no labels.
         floor: absolute.  max_drop: largest loss, as a fraction (0.01 is one point).
-        limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib.  minutes, candidates: how long it may look.
+        limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib, download_kib.  minutes, candidates: how long it may look.
         recipe: a list of steps instead of the planner.  preprocessing: what the model was fed while it was trained, such as
         {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [224, 224]}; found by the job when missing.  seed: for a repeatable run.
         Raises UserError at once for a wish that cannot work.

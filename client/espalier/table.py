@@ -8,7 +8,7 @@ from espalier.job import Job
 QUALITY = {"top1": "top-1", "macro_f1": "macro F1", "r2": "R²", "agreement": "agreement", "cosine": "cosine"}
 ORIGINS = {"measured": "measured here", "device": "measured on the device", "emulated": "emulated", "modelled": "modelled"}
 MARKS = {"measured": "", "device": "†", "emulated": "‡", "modelled": "~"}
-COLUMNS = (("size_kib", "file"), ("device_latency_ms", "latency"), ("energy_mj", "energy"))
+COLUMNS = (("size_kib", "file"), ("download_kib", "download"), ("device_latency_ms", "latency"), ("energy_mj", "energy"))
 
 
 def number(value: float) -> str:

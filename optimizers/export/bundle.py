@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optimizers.candidate import Candidate, File
+from optimizers.coding.transfer import decoder
 from optimizers.device import Device, catalogue
 from optimizers.export import how_to_run
 from optimizers.goal import FIDELITY
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from optimizers.task import Task
 
 TOLERANCE = {"points": 0.5, "size": 0.01}       # within which a replay agrees: points of the metric, share of the bytes
-MEDIA = {"model": "application/octet-stream", "recipe": "application/yaml", "report": "application/json", "readme": "text/markdown"}
+MEDIA = {"model": "application/octet-stream", "recipe": "application/yaml", "report": "application/json", "readme": "text/markdown",
+         "transfer": "application/octet-stream", "decoder": "text/x-python"}
 
 
 def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, data: Dataset, folder: Path) -> Candidate:
@@ -35,9 +37,11 @@ def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, da
     told = "unlabelled" if task.goal.metric in FIDELITY else data.task       # labels then say nothing about the outputs
     page = how_to_run.page(candidate, shipped, data.row_shape, str(data.train.x.dtype), data.classes, told, features_of(data))
     readme = put(home, "readme", "README.md", page.encode())
-    whole = candidate.model_copy(update={"files": (model, notes, readme)})
+    coded = () if (sent := shipped.transfer.content) is None else (
+        put(home, "transfer", "model.esp", sent), put(home, "decoder", "decode.py", decoder()))
+    whole = candidate.model_copy(update={"files": (model, *coded, notes, readme)})
     report = put(home, "report", "report.json", json.dumps(facts | {"candidate": whole.model_dump(mode="json")}, indent=1).encode())
-    return candidate.model_copy(update={"files": (model, notes, report, readme)})
+    return candidate.model_copy(update={"files": (model, *coded, notes, report, readme)})
 
 
 def features_of(data: Dataset) -> dict[str, float | None]:

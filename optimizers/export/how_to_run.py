@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
 from optimizers.data.table_read import MISSING
@@ -14,11 +15,18 @@ if TYPE_CHECKING:
     from optimizers.measure.shipped import Shipped
     from optimizers.models.preprocessing import Preprocessing
 
+CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it first; the `decode.py` beside it needs Python alone:
+
+    python decode.py model.esp model.onnx
+
+It gives the file back byte for byte (its SHA-256 is {sha256}), or says what is wrong.
+
+"""
 PAGE = """# {title}
 
 {measured}
 
-    pip install {packages}
+{coded}    pip install {packages}
 
 ```python
 {code}```
@@ -35,10 +43,17 @@ def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row
     """
     how = shipped.network.preprocessing
     return PAGE.format(
-        title=f"How to run: {candidate.title}", measured=measured(candidate),
+        title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped),
         packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
         code=code(how, shipped, row_shape, row_dtype, names, task, features or {}),
         rows=told(row_shape, row_dtype, bool(features)))
+
+
+def coded(shipped: Shipped) -> str:
+    """How to undo the coding, where there is one."""
+    if shipped.transfer.content is None:
+        return ""
+    return CODED.format(sent=shipped.transfer.size / 1024, sha256=hashlib.sha256(shipped.content).hexdigest())
 
 
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnxruntime
 
+from optimizers.coding.transfer import Transfer, transfer
 from optimizers.errors import OptimizerError
 from optimizers.models.graph import as_input
 
@@ -34,6 +35,11 @@ class Shipped:
     @property
     def bytes(self) -> int:
         return len(self.content)
+
+    @cached_property
+    def transfer(self) -> Transfer:
+        """What travels when the file is sent."""
+        return transfer(self.content, self.network.coded)
 
     @property
     def fixed_batch(self) -> int | None:
@@ -76,6 +82,11 @@ class Shipped:
             x_raw = np.concatenate([x_raw, np.repeat(x_raw[-1:], fixed - rows, axis=0)])
         found = self.session.run(list(outputs), self.feed(x_raw))
         return [array[:rows] if fixed and getattr(array, "ndim", 0) else array for array in found]
+
+    def on_fed(self, fed: np.ndarray) -> np.ndarray:
+        """First output, (n, outputs) float32, for rows that went through the network's preprocessing already; the batch axis is free."""
+        found = self.session.run([self.output], {self.input.name: as_input(fed, self.input.type)})[0]
+        return np.asarray(found, np.float32).reshape(len(fed), -1)
 
     @cached_property
     def fused(self) -> dict[str, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optimizers.candidate import ClassRow, Fidelity
+from optimizers.coding.transfer import NO_GAIN
 from optimizers.goal import Breach, Goal
 from optimizers.measure import device_model, latency
 from optimizers.measure.judge import judge_of
@@ -68,7 +69,7 @@ class Yardstick:
         measured = self.judge.measurements(test) | self.cost(shipped)
         held, broke = self.gate(shipped, validation, test, measured)
         details = self.judge.details(shipped, self.answers["test"], test)
-        notes = (*self.notes(measured, first), *details.pop("notes", ()))
+        notes = (*self.notes(measured, shipped, first), *details.pop("notes", ()))
         return Figures(measured, self.judge.score("validation", validation), not broke, broke, held, notes=notes,
                        likely=self.likely(validation), change=None if first else self.judge.change(self.answers["test"], test), **details)
 
@@ -77,8 +78,9 @@ class Yardstick:
         self.scores = {name: self.judge.score(name, answers) for name, answers in self.answers.items()}
 
     def cost(self, shipped: Shipped) -> dict[str, Measurement]:
-        """Size, time, memory and energy; what cannot be told is left out rather than guessed."""
+        """Size, download, time, memory and energy; what cannot be told is left out rather than guessed."""
         found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024")}
+        found["download_kib"] = Measurement(value=shipped.transfer.size / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
         found |= self.time(shipped)
         need = needs(shipped.network)
         if need.total_macs is not None:
@@ -129,7 +131,7 @@ class Yardstick:
         room = 100 * (self.scores["validation"] - least)
         return self.judge.keeps(self.answers["validation"], validation, room) >= LIKELY
 
-    def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
+    def notes(self, measured: dict[str, Measurement], shipped: Shipped, first: bool) -> tuple[str, ...]:
         said = []
         if first and self.judge.chance(self.scores["validation"]):
             said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
@@ -137,6 +139,8 @@ class Yardstick:
         runs_here = self.device is None or "onnxruntime" in self.device.runtimes
         if speedup is not None and runs_here and speedup.value < 0.95:
             said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
+        if shipped.network.coded and shipped.transfer.content is None:
+            said.append(NO_GAIN)
         return tuple(said)
 
 

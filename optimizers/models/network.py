@@ -26,6 +26,7 @@ class Network:
     """proto: an onnx.ModelProto that is never changed in place.  state: float, quantized, half or binarized.
 
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
+    coded: whether the file travels as model.esp.
     """
 
     proto: onnx.ModelProto
@@ -33,6 +34,7 @@ class Network:
     state: State = "float"
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = field(default=())
+    coded: bool = False
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()

@@ -14,13 +14,13 @@ CHANCE = "The network answers little better than chance"      # how the yardstic
 def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candidate | None, str]:
     """The one to take, and why. likely: keys that keep the floor in at least four of five resamplings of validation.
 
-    The smallest file among those that fit and are likely to keep the floor on new rows; without one, the best on validation among
-    those that fit; else none.
+    The smallest file, of equal ones the smallest download, among those that fit and are likely to keep the floor on new rows; without
+    one, the best on validation among those that fit; else none.
     """
     fitting = [row for row in candidates if row.fits]
     sure = [row for row in fitting if row.key in likely]
     if sure:
-        best = unbeaten(min(sure, key=lambda row: (size(row), -(row.validation or 0))), sure)
+        best = unbeaten(min(sure, key=lambda row: (size(row), download(row), -(row.validation or 0))), sure)
         return best, "the smallest file that keeps the floor in at least four of five resamplings of validation"
     if fitting:
         best = unbeaten(max(fitting, key=lambda row: (row.validation or 0, -size(row))), fitting)
@@ -29,11 +29,11 @@ def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candid
 
 
 def frontier(candidates: Sequence[Candidate]) -> tuple[str, ...]:
-    """Keys nobody beats on validation quality, size and latency at once; of equal files the first."""
-    seen: set[str] = set()
+    """Keys nobody beats on validation quality, size, download and latency at once; of equal files the first."""
+    seen: set[tuple[str, float]] = set()
     rows = []
     for row in candidates:
-        content = next((file.sha256 for file in row.files if file.role == "model"), row.key)
+        content = next((file.sha256 for file in row.files if file.role == "model"), row.key), download(row)
         if content not in seen:
             seen.add(content)
             rows.append(row)
@@ -49,20 +49,25 @@ def unbeaten(row: Candidate, among: Sequence[Candidate]) -> Candidate:
 
 
 def beaten(candidates: Sequence[Candidate]) -> dict[str, Candidate]:
-    """Key -> the smallest candidate that is no worse on validation, size and latency, and better on one of them."""
+    """Key -> the smallest candidate that is no worse on validation, size, download and latency, and better on one of them."""
     rows = sorted(candidates, key=size)
     found = {row.key: next((other for other in rows if dominates(costs(other), costs(row))), None) for row in rows}
     return {key: other for key, other in found.items() if other is not None}
 
 
-def costs(row: Candidate) -> tuple[float, float, float]:
+def costs(row: Candidate) -> tuple[float, float, float, float]:
     """Rounded so that noise in time does not keep a beaten candidate: milliseconds to two digits."""
     took = row.measurements.get("device_latency_ms") or row.measurements.get("latency_ms")
-    return -(row.validation or 0.0), size(row), float(f"{took.value:.2g}") if took else 0.0
+    return -(row.validation or 0.0), size(row), download(row), float(f"{took.value:.2g}") if took else 0.0
 
 
 def size(row: Candidate) -> float:
     return row.measurements["size_kib"].value
+
+
+def download(row: Candidate) -> float:
+    """Of what travels; that of the file for results from before it was told."""
+    return row.measurements["download_kib" if "download_kib" in row.measurements else "size_kib"].value
 
 
 def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline: Candidate | None) -> str:

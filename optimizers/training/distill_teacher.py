@@ -48,7 +48,7 @@ class Teacher:
             with torch.no_grad():
                 answers = [head(torch.from_numpy(x).to(where())).flatten(1) for head in self.heads]
         else:
-            answers = [torch.from_numpy(file.run(np.ascontiguousarray(x))) for file in self.files]
+            answers = [torch.from_numpy(file.on_fed(np.ascontiguousarray(x))) for file in self.files]
             answers = [logarithm(out) if soft else out for out, soft in zip(answers, self.softened, strict=True)]
         if len(answers) == 1:
             return answers[0]

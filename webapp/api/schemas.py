@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optimizers.candidate import Fidelity, Outcome
+from optimizers.candidate import Fidelity, Outcome, Role
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.cards import Problem as Finding
 from optimizers.device import Device
@@ -84,7 +84,7 @@ class ChainOut(BaseModel):
 class ArtifactOut(BaseModel):
     id: UUID
     name: str
-    role: Literal["model", "recipe", "report", "readme", "bundle"]
+    role: Role
     bytes: int
     sha256: str
     media_type: str

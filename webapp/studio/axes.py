@@ -57,6 +57,7 @@ AXES = (
     Axis("flash_kib", "Flash", "KiB", "flash_kib"),
     Axis("ram_kib", "RAM", "KiB", "ram_kib"),
     Axis("size_kib", "File size", "KiB", "size_kib"),
+    Axis("download_kib", "Download", "KiB", "download_kib"),
     Axis("device_latency_ms", "Latency", "ms", "latency_ms"),
     Axis("latency_ms", "Latency here", "ms"),
     Axis("energy_mj", "Energy", "mJ", "energy_mj"),

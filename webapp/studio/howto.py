@@ -21,6 +21,9 @@ def howto(job: Job, candidate: Candidate, files: list[Artifact], readme: str) ->
     """Snippets for one candidate; none for what has no file."""
     names = {file.role: file.name for file in files}
     found = []
+    if {"transfer", "decoder"} <= names.keys():
+        text = f"python {shlex.quote(names['decoder'])} {shlex.quote(names['transfer'])} {shlex.quote(names.get('model', 'model.onnx'))}\n"
+        found.append(Snippet("run-decode", "Command line: the model out of what travelled, byte for byte", text))
     if code := FENCE.search(readme):
         found.append(Snippet("run-python", f"Python, beside {names.get('model', 'the model')}", code[1]))
     if "recipe" in names and not candidate.baseline:

@@ -142,13 +142,13 @@ def why(result: Result, chart_limit: str = "size_kib") -> Why:
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
-    """Limits first, then the size, then latency; at most COLUMNS, in the order of AXES."""
+    """Limits first, then the size, then latency, COLUMNS of them; and always what is downloaded. In the order of AXES."""
     def rank(axis: Axis) -> int:
         limited = bool(axis.limit) and getattr(goal.limits, axis.limit) is not None
         return 0 if limited else 1 if axis.key == "size_kib" else 2 if axis.key.endswith("latency_ms") else 3
 
-    kept = sorted(axes, key=rank)[:COLUMNS]
-    return [axis for axis in axes if axis in kept]
+    kept = sorted((axis for axis in axes if axis.key != "download_kib"), key=rank)[:COLUMNS]
+    return [axis for axis in axes if axis in kept or axis.key == "download_kib"]
 
 
 def ordered(candidates: list[Candidate], best: Candidate | None) -> list[Candidate]:
@@ -187,7 +187,7 @@ def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
 
 LABELS = {
     "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "agreement": "Agreement", "cosine": "Cosine", "sqnr_db": "SQNR",
-    "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "macs": "MACs",
+    "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "download_kib": "Download", "macs": "MACs",
     "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
     "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
 }

@@ -9,6 +9,7 @@ from optimizers.cards import ModelCard
 from optimizers.device import Device
 from optimizers.goal import LIMITS
 
+DEFLATED = 0.9          # of a file of weights as trained
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "int8": 1, "uint8": 1, "float64": 8}
 
 
@@ -72,7 +73,7 @@ def chip_limit(name: str, device: Device | None) -> float | None:
 def ends(name: str, limit: float | None, before: float | None) -> tuple[float, float]:
     """Ends of the slider: from a small value to the chip's own limit, or to somewhat above the model."""
     low, high = {"flash_kib": (4.0, 65536.0), "ram_kib": (1.0, 65536.0), "latency_ms": (0.01, 1000.0),
-                 "energy_mj": (0.001, 1000.0), "size_kib": (1.0, 16384.0)}[name]
+                 "energy_mj": (0.001, 1000.0), "size_kib": (1.0, 16384.0), "download_kib": (1.0, 16384.0)}[name]
     if limit and limit <= 2**20:
         high = limit
     elif before and before * 2 > high:
@@ -84,15 +85,17 @@ def end_words(name: str, device: Device | None) -> str:
     """What stands under the far end of the slider."""
     if name in ("flash_kib", "ram_kib") and device:
         return "" if chip_limit(name, device) else "a disk, no limit of the device"
-    return {"latency_ms": "no limit of the device", "energy_mj": "per inference"}.get(name, "")
+    return {"latency_ms": "no limit of the device", "energy_mj": "per inference", "download_kib": "what travels, coded"}.get(name, "")
 
 
 def baselines(card: ModelCard | None, device: Device | None, size_kib: float | None) -> dict[str, tuple[float, str]]:
     """(value, origin) of the model as uploaded, where card and device tell it. Only the file's size is measured; the rest is
-    computed: weights for flash, the largest live tensors for RAM, MACs over the device's rate for latency, power for energy."""
+    computed: weights for flash, nine tenths of the file for the download, the largest live tensors for RAM, MACs over the device's rate
+    for latency, power for energy."""
     if card is None:
         return {}
-    found = {"size_kib": (size_kib, "measured"), "flash_kib": (card.parameters * BYTES.get(card.weights_dtype, 4) / 1024, "modelled")}
+    found = {"size_kib": (size_kib, "measured"), "flash_kib": (card.parameters * BYTES.get(card.weights_dtype, 4) / 1024, "modelled"),
+             "download_kib": (DEFLATED * size_kib if size_kib else None, "modelled")}
     if card.activation_bytes:
         found["ram_kib"] = (card.activation_bytes / 1024, "modelled")
     rate = device.macs_per_cycle.get(card.weights_dtype) or device.macs_per_cycle.get("float32") if device else None

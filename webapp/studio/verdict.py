@@ -40,9 +40,10 @@ class Strip:
 
 
 def best(candidates: list[Candidate]) -> Candidate | None:
-    """The smallest that fits; of equals, the better on validation. None when nothing fits."""
+    """The smallest that fits; of equals, the smaller download, then the better on validation. None when nothing fits."""
     fitting = [c for c in candidates if c.fits and not c.baseline] or [c for c in candidates if c.fits]
-    return min(fitting, key=lambda c: (value(c, "size_kib") or float("inf"), -(c.validation or 0)), default=None)
+    return min(fitting, key=lambda c: (value(c, "size_kib") or float("inf"), value(c, "download_kib") or 0.0, -(c.validation or 0)),
+               default=None)
 
 
 def closest(candidates: list[Candidate]) -> Candidate | None:

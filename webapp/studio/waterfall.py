@@ -17,6 +17,7 @@ class Block:
     title: str
     took: str
     label: str
+    sent: str               # KiB that would travel then; "" where it was not told
     kind: str               # base, less, more
     x: float                # left edge and width, shares of the plot
     width: float
@@ -62,6 +63,7 @@ def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_
 
     columns = len(sizes)
     blocks = []
+    sent = [value(baseline, "download_kib"), *(step.download_kib for step in steps)]
     for n, size in enumerate(sizes):
         before = sizes[n - 1] if n else 0.0
         kind = "base" if n == 0 else "less" if size <= before else "more"
@@ -69,7 +71,8 @@ def waterfall(c: Candidate, baseline: Candidate | None, quality: Quality, limit_
         blocks.append(Block(
             title=(head.title if trained and head else "original") if n == 0 else steps[n - 1].title,
             took=(words.duration(head.seconds) if trained and head else "") if n == 0 else words.duration(steps[n - 1].seconds),
-            label=label, kind=kind, x=(n + 0.2) / columns, width=0.6 / columns, middle=(n + 0.5) / columns,
+            label=label, sent="" if sent[n] is None else words.sig(sent[n]), kind=kind, x=(n + 0.2) / columns, width=0.6 / columns,
+            middle=(n + 0.5) / columns,
             top=PLOT - height(max(size, before)), height=max(1.0, height(abs(size - before))),
             quality=quality.text(scores[n]), change=change_text(scores, n, quality), quality_y=score_y(scores[n])))
     lines = tuple((a.middle, a.quality_y, b.middle, b.quality_y) for a, b in pairwise(blocks)

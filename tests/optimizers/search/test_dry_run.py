@@ -82,6 +82,8 @@ def test_only_a_dataset_trains_first():
     ("budget-latency", dict(goal=Goal(limits=Limits(latency_ms=0.05)))),
     ("budget-energy", dict(goal=Goal(limits=Limits(energy_mj=0.001)))),
     ("budget-size", dict(device="laptop-x86", goal=Goal(limits=Limits(size_kib=3)))),
+    ("budget-download", dict(device="laptop-x86", goal=Goal(limits=Limits(download_kib=3)))),
+    ("recipe-order", dict(recipe={"steps": [{"technique": "entropy-code"}, {"technique": "quantize-static"}]})),
     ("unknown-technique", dict(recipe={"steps": [{"technique": "quantise-static"}]})),
     ("device-runtime", dict(recipe={"steps": [{"technique": "quantize-dynamic"}]})),
     ("device-dtype", dict(recipe={"steps": [{"technique": "half-precision"}]})),

@@ -180,6 +180,30 @@ def test_the_waterfall_falls_from_the_original_to_the_file():
     assert drawn.limit_y is not None
 
 
+def sent(key: str, quality: float, size: float, kib: float) -> Candidate:
+    return candidate(key, quality, size, change=0.0, measurements={
+        "download_kib": Measurement(value=kib, unit="KiB", origin="measured", how="Bytes of model.esp / 1024")})
+
+
+def test_what_travels_is_an_axis_of_its_own():
+    coded, plain = sent("coded", 0.905, 300, 20), sent("plain", 0.907, 60, 50)
+    assert front.front_keys([coded, plain], "top1", "download_kib") == ["coded", "plain"]
+    assert front.front_keys([coded, plain], "top1", "size_kib") == ["plain"]
+    goal = Goal(limits=Limits(download_kib=30))
+    assert front.chart([coded, plain], goal, None, None)["axis"] == "download_kib", "what has a limit is shown first"
+    bar, = verdict.budget_bars(plain, goal)
+    assert (bar.label, bar.over) == ("Download", True)
+    shown = present.result([coded, plain, BASE], Goal(limits=Limits(size_kib=64)), None, None, None)
+    assert [axis.key for axis in shown.columns] == ["size_kib", "download_kib"]
+    assert verdict.best([coded, sent("same", 0.907, 300, 25)]).key == "coded", "of equal files the smaller download"
+
+
+def test_the_table_of_steps_says_what_travels():
+    steps = (Outcome(technique="cluster-weights", title="clustered", seconds=2, size_kib=312, download_kib=40.2, quality=0.9),)
+    drawn = waterfall(SMALL.model_copy(update={"steps": steps}), sent("base", 0.911, 312, 262), axes.Quality("top1"), None)
+    assert [block.sent for block in drawn.blocks] == ["262", "40.2"]
+
+
 def test_the_step_bar_is_as_long_as_the_page_and_wide_where_time_goes():
     steps = [Step(key="a", title="a", state="done", seconds=10), Step(key="b", title="b", state="running", expected_seconds=30, seconds=15),
              Step(key="c", title="c", expected_seconds=60), Step(key="d", title="d", state="skipped")]

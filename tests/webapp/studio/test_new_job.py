@@ -34,11 +34,12 @@ def post(garden: Garden, where: str, **fields):
 
 
 def test_start_makes_the_job_that_was_asked_for(garden):
-    answer = post(garden, "new", do="start", on_flash_kib="on", flash_kib="400", on_ram_kib="", ram_kib="9")
+    answer = post(garden, "new", do="start", on_flash_kib="on", flash_kib="400", on_ram_kib="", ram_kib="9",
+                  on_download_kib="on", download_kib="300")
     job = Job.objects.filter(kind="fit").order_by("-created_at").first()
     assert answer.status_code == 302
     assert str(job.id) in answer["Location"]
-    assert job.goal["limits"]["flash_kib"] == 400
+    assert job.goal["limits"]["flash_kib"] == 400 and job.goal["limits"]["download_kib"] == 300
     assert job.goal["limits"]["ram_kib"] is None, "a limit that is switched off is none, whatever its box holds"
     assert job.goal["max_drop"] == 0.01
     assert (job.seed, job.budget["minutes"], job.recipe) == (7, 5.0, None)
