@@ -26,6 +26,7 @@ class Network:
     """proto: an onnx.ModelProto that is never changed in place.  state: float, quantized, half or binarized.
 
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
+    sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
     """
 
     proto: onnx.ModelProto
@@ -33,6 +34,7 @@ class Network:
     state: State = "float"
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = field(default=())
+    sparse: bool = False
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()
