@@ -73,6 +73,6 @@ def all_whole(model: ModelCard, keep: tuple[str, ...], ends: bool) -> Refusal | 
     holders = [layer.name for layer in model.layers if layer.operator in HOLDERS]
     if not model.layers or (set(holders) - set(keep) and (ends or len(holders) > 2)):
         return None
-    wrong = f"All {len(holders)} layers with weights are left whole." if holders else "The model has no layer whose weights can become zero."
+    wrong = f"All {len(holders)} layers with weights are left whole." if holders else "The model has no layer whose weights can be zero."
     return Refusal(wrong=wrong, where="keep" if holders else "model", mend="Shorten the list of layers left whole, or quantize instead.",
                    code="nothing-to-prune")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from optimizers.candidate import ClassRow, Fidelity
 from optimizers.goal import Breach, Goal
+from optimizers.measure import device_model, latency, quality, sparse_size
 from optimizers.measure import device_model, latency
 from optimizers.measure.judge import judge_of
 from optimizers.measure.memory import arithmetic, needs
@@ -67,6 +68,17 @@ class Yardstick:
             self.become_baseline(shipped, validation, test)
         measured = self.judge.measurements(test) | self.cost(shipped)
         held, broke = self.gate(shipped, validation, test, measured)
+        figures = Figures(measured, self.score("validation", validation), not broke, broke, held,
+                          notes=self.notes(measured, first, shipped), likely=self.likely(validation))
+        if self.data.task == "classification":
+            y = np.asarray(self.data.test.y)
+            names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), test.max())) + 1))
+            figures = replaced(figures, confusion=quality.confusion(y, test, len(names)),
+                               classes=() if first else quality.class_rows(y, self.answers["test"], test, names, self.seed))
+        if first:
+            return figures
+        y = np.asarray(self.data.test.y)
+        return replaced(figures, change=quality.change(self.goal.metric, y, self.answers["test"], test, self.seed))
         details = self.judge.details(shipped, self.answers["test"], test)
         notes = (*self.notes(measured, first), *details.pop("notes", ()))
         return Figures(measured, self.judge.score("validation", validation), not broke, broke, held, notes=notes,
@@ -129,7 +141,7 @@ class Yardstick:
         room = 100 * (self.scores["validation"] - least)
         return self.judge.keeps(self.answers["validation"], validation, room) >= LIKELY
 
-    def notes(self, measured: dict[str, Measurement], first: bool) -> tuple[str, ...]:
+    def notes(self, measured: dict[str, Measurement], first: bool, shipped: Shipped) -> tuple[str, ...]:
         said = []
         if first and self.judge.chance(self.scores["validation"]):
             said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
@@ -137,7 +149,7 @@ class Yardstick:
         runs_here = self.device is None or "onnxruntime" in self.device.runtimes
         if speedup is not None and runs_here and speedup.value < 0.95:
             said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
-        return tuple(said)
+        return (*said, *(sparse_size.sentences(shipped) if shipped.network.sparse else ()))
 
 
 def shipped(network: Network) -> Shipped:

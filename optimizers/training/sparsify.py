@@ -41,10 +41,10 @@ class Sparsifying(Fitting):
     spread: Literal["network", "erdos-renyi", "uniform"] = param(
         "network", "How zeros are shared among layers (at the start, for rigl and reallocate): by a ranking across all; by Erdős-Rényi "
         "densities, small layers denser; or an equal share of each")
-    until: float = param(0.6, "Share of the training after which the zeros stay where they are", low=0.05, high=1.0, unit="fraction")
+    until: float = param(0.4, "Share of the training after which the zeros stay where they are", low=0.05, high=1.0, unit="fraction")
     rounds: int = param(20, "How often zeros are chosen anew until then", low=1, high=1000, unit="rounds")
-    exchange: float = param(0.3, "Share of a layer's weights that are exchanged in the first round, falling to none; for rigl and reallocate",
-                            low=0.0, high=1.0, unit="fraction")
+    exchange: float = param(0.3, "Share of the live weights that is exchanged in the first round, falling to none; for rigl and "
+                            "reallocate", low=0.0, high=1.0, unit="fraction")
     ends: bool = param(True, "The first and the last layer become sparse too")
     keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
     epochs: int = param(10, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 10, 20))
@@ -54,8 +54,8 @@ class Sparsifying(Fitting):
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset, or use 'prune-weights'.",
-                           code="no-dataset")
+            return Refusal(wrong="There is no dataset to train on.", where="dataset",
+                           mend="Name a labelled dataset, or use 'prune-weights'.", code="no-dataset")
         if refusal := mismatch(model, dataset):
             return refusal
         from optimizers.compress.prune_weights import all_whole

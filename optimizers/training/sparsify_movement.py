@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
-from optimizers.compress.ranking import least
 from optimizers.training.loop import Run
 from optimizers.training.sparsify_work import Gradual, array_of, cubic
 

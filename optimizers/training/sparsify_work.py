@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from optimizers.compress.prune_weights_work import told
-from optimizers.compress.ranking import across, dealt, erdos_renyi, floor_of, least
+from optimizers.compress.ranking import across, dealt, erdos_renyi, least
 from optimizers.compress.sparse_layers import treated
 from optimizers.training.callback import Callback
 from optimizers.training.loop import Run, fit
