@@ -8,7 +8,7 @@ from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
 from optimizers.training.loop import Run
-from optimizers.training.sparsify_work import Gradual, array_of, cubic
+from optimizers.training.sparsify_work import Gradual, array_of
 
 LOWEST = -1e30      # the score of a weight that came in as zero: it has no movement to judge by
 
@@ -62,10 +62,6 @@ class Movement(Gradual):
         if not getattr(self, "masked", None):
             return super().scores()
         return {name: array_of(layer.scores).reshape(layer.mask.shape) for name, layer in self.masked.items()}
-
-    def renew(self, run: Run, done: float) -> None:
-        for name, mask in self.cut(cubic(done, self.first, self.target)).items():
-            self.set(name, mask, run)
 
     @torch.no_grad()
     def set(self, name: str, mask: np.ndarray, run: Run | None = None) -> None:

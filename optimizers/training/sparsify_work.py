@@ -64,7 +64,7 @@ class Gradual(Callback):
         return {name: int(torch.count_nonzero(weight)) for name, weight in self.weights.items()}
 
     def scores(self) -> dict[str, np.ndarray]:
-        return {name: array_of(weight).__abs__() for name, weight in self.weights.items()}
+        return {name: np.abs(array_of(weight)) for name, weight in self.weights.items()}
 
     def kept(self, sparsity: float) -> dict[str, int]:
         """How many weights each layer keeps at this sparsity of all."""

@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from optimizers.cards import DatasetCard, Layer, ModelCard
 from optimizers.compress.sparse_layers import weights
 from optimizers.context import Context
+from optimizers.data.dataset import Dataset, Split
 from optimizers.device import catalogue
 from optimizers.measure.shipped import Shipped
 from optimizers.models import zoo
+from optimizers.models.network import Network
+from optimizers.models.preprocessing import Preprocessing
 from optimizers.training import loop
 from optimizers.training.callback import Callback
 from optimizers.training.fine_tune import FineTuning
@@ -121,6 +125,25 @@ def test_other_networks_become_sparse_too(digits, tmp_path):
         for method in ("gradual", "movement"):
             made = Sparsifying(method=method, sparsity=0.6, epochs=1, batch=128).apply(network, digits, Context(tmp_path / name / method))
             assert zeros(made) == pytest.approx(0.6, abs=2e-3)
+
+
+@each
+def test_layers_that_share_a_weight_share_its_zeros(tmp_path, method):
+    rng = np.random.default_rng(0)
+    nodes = [helper.make_node("Gemm", ["x", "w"], ["a"], "one"), helper.make_node("Relu", ["a"], ["b"]),
+             helper.make_node("Gemm", ["b", "w"], ["c"], "two"), helper.make_node("Gemm", ["c", "v"], ["y"], "three")]
+    inner = helper.make_graph(nodes, "shared", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 8])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+                              [numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+                               for name, shape in (("w", (8, 8)), ("v", (8, 2)))])
+    network = Network(helper.make_model(inner, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), Preprocessing(scale="none"))
+    x = rng.normal(size=(96, 8)).astype(np.float32)
+    part = Split(x, (x[:, 0] > 0).astype(np.int64))
+    data = Dataset(part, part, part, "array", "classification", ("a", "b"))
+    made = Sparsifying(method=method, sparsity=0.5, epochs=3, batch=8, rounds=4).apply(network, data, Context(tmp_path))
+    assert len(weights(made.proto)) == 2 and zeros(made) == pytest.approx(0.5, abs=0.02)
+    with torch.no_grad():
+        assert Shipped(made).predict(x) == pytest.approx(made.to_torch()(torch.from_numpy(x)).numpy(), abs=1e-4)
 
 
 def test_the_cubic_schedule():
