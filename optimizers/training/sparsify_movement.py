@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from optimizers.errors import OptimizerError
 from optimizers.training.loop import Run
 from optimizers.training.sparsify_work import Gradual, array_of
 
@@ -34,10 +35,12 @@ class Masked(nn.Module):
 class Movement(Gradual):
     """The gradual schedule with scores of its own; a weight that is masked keeps its value and may come back until the schedule ends."""
 
+    masked: dict[str, Masked]
+
     def begin(self, module: fx.GraphModule) -> None:
+        self.masked = {}
         super().begin(module)
         parameters = {id(weight): name for name, weight in self.weights.items()}
-        self.masked: dict[str, Masked] = {}
         self.owners: list[nn.Module] = []
         for owner in list(module.modules()):
             weight = owner._parameters.get("weight")
@@ -48,20 +51,23 @@ class Movement(Gradual):
                 self.masked[name] = Masked(weight)
             parametrize.register_parametrization(owner, "weight", self.masked[name])
             self.owners.append(owner)
-        if left_out := [name for name in self.weights if name not in self.masked]:
-            self.notes.append(f"Movement needs layers that hold their weights, so these stay dense: {', '.join(left_out[:8])}.")
+        self.leave_out([name for name in self.weights if name not in self.masked])
+
+    def leave_out(self, names: list[str]) -> None:
+        """Weights that no layer holds, such as a stored product of three axes, have nothing to hang a mask on."""
+        if names and not self.masked:
+            raise OptimizerError("No layer of this network holds its weights, and movement is judged layer by layer.", names[0],
+                                 "Use method 'gradual'.", "nothing-to-prune")
+        if names:
+            self.notes.append(f"Movement needs layers that hold their weights, so these stay as they are: {', '.join(names[:8])}.")
         self.weights = {name: self.weights[name] for name in self.masked}
         self.budget = sum(self.kept(self.target).values())
 
     def live(self) -> dict[str, int]:
-        masks = getattr(self, "masked", {})
-        return {name: int(masks[name].mask.sum()) if name in masks else int(torch.count_nonzero(weight))
-                for name, weight in self.weights.items()}
+        return super().live() | {name: int(layer.mask.sum()) for name, layer in self.masked.items()}
 
     def scores(self) -> dict[str, np.ndarray]:
-        if not getattr(self, "masked", None):
-            return super().scores()
-        return {name: array_of(layer.scores).reshape(layer.mask.shape) for name, layer in self.masked.items()}
+        return super().scores() | {name: array_of(layer.scores).reshape(layer.mask.shape) for name, layer in self.masked.items()}
 
     @torch.no_grad()
     def set(self, name: str, mask: np.ndarray, run: Run | None = None) -> None:
