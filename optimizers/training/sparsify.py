@@ -39,7 +39,7 @@ class Sparsifying(Fitting):
     sparsity: float = param(0.9, "Share of the weights that are zero at the end", low=0.0, high=0.99, unit="fraction",
                             search=(0.5, 0.8, 0.9))
     spread: Literal["network", "erdos-renyi", "uniform"] = param(
-        "network", "How zeros are shared among layers (at the start, for rigl and reallocate): by a ranking across all; by Erdős-Rényi "
+        "erdos-renyi", "How zeros are shared among layers (at the start, for rigl and reallocate): by a ranking across all; by Erdős-Rényi "
         "densities, small layers denser; or an equal share of each")
     until: float = param(0.4, "Share of the training after which the zeros stay where they are", low=0.05, high=1.0, unit="fraction")
     rounds: int = param(20, "How often zeros are chosen anew until then", low=1, high=1000, unit="rounds")
