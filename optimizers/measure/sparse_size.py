@@ -48,8 +48,14 @@ def stored(shipped: Shipped) -> dict[str, int]:
 
 
 def sentences(shipped: Shipped) -> tuple[str, ...]:
-    """For a sparse network: the size it has, the best it could have and the others, and that zeros take their time all the same."""
-    sizes = sorted(stored(shipped).items(), key=lambda pair: pair[1])
+    """The size a sparse network has, the best it could have and the others, and that zeros take their time all the same.
+
+    Nothing where no tensor would be smaller: a network that lost its zeros on the way, to fresh weights say.
+    """
+    found = stored(shipped)
+    if found["a bitmask and the values"] >= shipped.bytes:
+        return ()
+    sizes = sorted(found.items(), key=lambda pair: pair[1])
     kib = [f"{name} {count / 1024:.1f} KiB" for name, count in sizes]
     return (f"Its zeros are stored like any number: the file has {shipped.bytes / 1024:.1f} KiB, as if it were dense. "
             f"Stored sparse, the smallest would be {kib[0]}; then {', '.join(kib[1:])}.",
