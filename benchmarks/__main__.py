@@ -8,7 +8,7 @@ import sys
 import time
 
 QUICK = ("store", "first_word", "house")
-LONG = ("fashion", "distill", "coding")
+LONG = ("fashion", "distill", "coding", "sparsity")
 
 
 def main(words: list[str]) -> str | None:

@@ -9,12 +9,14 @@ from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.low_rank import LowRank
 from optimizers.compress.mixed_precision import MixedPrecision
 from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.prune_weights import WeightPruning
 from optimizers.compress.quantize_aware import QuantizationAwareTraining
 from optimizers.compress.quantize_dynamic import DynamicQuantization
 from optimizers.compress.quantize_static import StaticQuantization
 from optimizers.technique import Technique
 from optimizers.training.distill import Distillation
 from optimizers.training.fine_tune import FineTuning
+from optimizers.training.sparsify import Sparsifying
 from optimizers.training.train import Training
 
 TECHNIQUES: dict[str, type[Technique]] = {
@@ -24,6 +26,8 @@ TECHNIQUES: dict[str, type[Technique]] = {
         FineTuning,
         Distillation,
         ChannelPruning,
+        WeightPruning,
+        Sparsifying,
         LowRank,
         CompactFilters,
         CrossLayerEqualization,

@@ -126,8 +126,8 @@ def result(found: Any, out: Path, as_json: bool) -> None:
     noise = any("sqnr_db" in candidate.measurements for candidate in found.candidates)
     rows = [row_of(candidate, found, noise) for candidate in found.candidates]
     if rows:
-        table(rows, ["", "candidate", "quality", "change, points", *(["SQNR dB"] if noise else []), "size KiB", "download KiB", "latency ms",
-                     "on device ms", "verdict, or what it broke"])
+        table(rows, ["", "candidate", "quality", "change, points", *(["SQNR dB"] if noise else []), "size KiB", "download KiB",
+                     "latency ms", "on device ms", "verdict, or what it broke"])
         print("● measured  ◐ emulated  ◌ modelled   > recommended  * on the front")
     print(f"Everything is in {out}.")
 

@@ -52,6 +52,7 @@ def reconstruct(network: Network, fed: np.ndarray, bits: Mapping[str, int], ctx:
             codes = rounded(weight.numpy(), scales, bits[name], 0)
             if iterations:
                 codes = adaptive(layer, inputs, targets, scales, bits[name], iterations, rectified(whole, path))
+                codes[weight.numpy() == 0] = 0          # a pruned weight is not rounded up to life
             bias = adopt(shrunk.get_submodule(path), codes, scales, inputs, targets, correct)
             values = codes.T if layout == "transposed" else codes
             found[name] = Codes(np.ascontiguousarray(values), scales, 1 if layout == "transposed" else 0, bits[name], bias)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optimizers.candidate import ClassRow, Fidelity
 from optimizers.coding.transfer import NO_GAIN
 from optimizers.goal import Breach, Goal
-from optimizers.measure import device_model, latency
+from optimizers.measure import device_model, latency, sparse_size
 from optimizers.measure.judge import judge_of
 from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
@@ -141,7 +141,7 @@ class Yardstick:
             said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
         if shipped.network.coded and shipped.transfer.content is None:
             said.append(NO_GAIN)
-        return tuple(said)
+        return (*said, *(sparse_size.sentences(shipped) if shipped.network.sparse else ()))
 
 
 def shipped(network: Network) -> Shipped:

@@ -27,6 +27,7 @@ class Network:
 
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
     coded: whether the file travels as model.esp.
+    sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
     """
 
     proto: onnx.ModelProto
@@ -35,6 +36,7 @@ class Network:
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     coded: bool = False
+    sparse: bool = False
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()

@@ -27,6 +27,9 @@ class Callback:
         """The loss of one batch. x: (n, ...) as fed.  out: what the network answers before a last softmax.  y: (n,)."""
         return run.loss(out, y, run.settings.label_smoothing)
 
+    def graded(self, run: Run, step: int) -> None:
+        """Gradients are known and no weight has moved: those of weights held at zero (`run.zeros`) are still there to be looked at."""
+
     def stepped(self, run: Run, step: int) -> None:
         """After the optimizer moved the weights in step 0, 1, ...; run.progress.total is how many are planned."""
 

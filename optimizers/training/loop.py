@@ -27,6 +27,7 @@ from optimizers.training.optimizer import optimizer_for
 from optimizers.training.schedule import share
 from optimizers.training.settings import Fitting
 from optimizers.training.where import use_threads, where
+from optimizers.training.zeros import Zeros
 
 EVERY = 20.0                # seconds between checkpoints
 WARM = 3                    # steps that are not timed
@@ -77,6 +78,7 @@ class Run:
         self.device = where()
         self.module.to(self.device, memory_format=torch.channels_last)     # type: ignore[call-overload]  # 1.3 to 1.6 times faster steps on a processor
         self.freeze()
+        self.zeros = Zeros(self.module, network)
         self.optimizer = optimizer_for(self.module, settings)
         self.steps = len(order_of_epoch(len(self.train), settings.batch, ctx.seed, 0))
         self.progress = Progress(total=settings.epochs * self.steps)
@@ -127,6 +129,7 @@ class Run:
         rng = np.random.default_rng([self.ctx.seed, number, 3])
         losses: list[float] = []
         self.mode()
+        self.zeros.take()
         for at, rows in enumerate(order_of_epoch(len(self.train), self.settings.batch, self.ctx.seed, number)):
             step = number * self.steps + at
             if step >= self.progress.total or self.ctx.remaining() == 0:
@@ -155,9 +158,12 @@ class Run:
         x = self.callback.feed(self, self.placed(x))
         loss = self.callback.loss(self, x, self.head(x), y.to(self.device))
         loss.backward()
+        self.callback.graded(self, step)
+        self.zeros.hold_gradients()
         if self.settings.clip:
             nn.utils.clip_grad_norm_(self.module.parameters(), self.settings.clip)
         self.optimizer.step()
+        self.zeros.hold()
         self.callback.stepped(self, step)
         self.seen += len(rows)
         return float(loss.detach())
@@ -217,7 +223,7 @@ class Run:
     def tired(self) -> bool:
         """Whether patience or time has run out."""
         now, patience = self.progress, self.settings.patience
-        if patience and len(self.validation) and now.epoch - now.best_epoch >= patience:
+        if patience and len(self.validation) and now.weights and now.epoch - now.best_epoch >= patience:
             return True
         return now.epoch > 0 and self.ctx.remaining() == 0
 
@@ -279,6 +285,6 @@ class Run:
 def names(network: Network, settings: Fitting, ctx: Context, rows: int) -> tuple[str, str]:
     """Key of the checkpoint, and a fingerprint of all that makes two runs the same."""
     whole = hashlib.sha256(network.serialize())
-    whole.update(f"{settings.dump()} {network.preprocessing.model_dump()} {ctx.seed} {rows}".encode())
+    whole.update(f"{settings.dump()} {network.preprocessing.model_dump()} {network.sparse} {ctx.seed} {rows}".encode())
     fingerprint: Any = whole.hexdigest()[:24]
     return f"{settings.name}-{fingerprint[:12]}", fingerprint

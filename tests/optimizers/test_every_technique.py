@@ -13,6 +13,7 @@ from optimizers.recipe import Recipe, build
 QUICK: dict[str, dict] = {
     "train": {"epochs": 1, "architecture": "tiny-cnn"},
     "fine-tune": {"epochs": 1},
+    "sparsify": {"epochs": 1},
     "distill": {"epochs": 1},
     "quantize-static": {"rows": 32},
     "quantize-aware": {"rows": 32, "epochs": 1},

@@ -364,6 +364,10 @@ def curves(job: Job, key: str) -> None:
         fall = 0.45 * 0.78**epoch
         for name, y in (("train loss", 0.15 + fall * 1.15), ("validation loss", 0.24 + fall), ("validation top1", 0.918 - fall * 0.12)):
             say_event(job, Curve(candidate=key, name=name, x=epoch, y=round(y, 4)))
+        for number, layer in enumerate(layer for block in range(1, 8) for layer in (f"blocks.{block}.conv1", f"blocks.{block}.conv2",
+                                                                                    f"blocks.{block}.shortcut")):
+            least = 0.04 + 0.5 * 0.82**number
+            say_event(job, Curve(candidate=key, name=f"density of {layer}", x=epoch, y=round(max(least, 1 - (1 - least) * epoch / 5), 4)))
 
 
 def talk(job: Job) -> None:

@@ -65,7 +65,7 @@ def live_page(at: Found) -> dict[str, Any]:
     job, candidates = at.job, at.candidates
     steps = walk.plan(job.plan)
     attempt, worker = finding.attempt_of(job)
-    best = running.best_so_far(candidates)
+    best, points = running.best_so_far(candidates), finding.curve_points(job)
     ahead = Job.objects.filter(state=Job.State.QUEUED, capability=job.capability, created_at__lt=job.created_at).count() \
         if job.state == Job.State.QUEUED else 0
     return {
@@ -75,7 +75,7 @@ def live_page(at: Found) -> dict[str, Any]:
         "best": best, "best_files": at.files.get(best.key, []) if best else [],
         "chart": front.chart(candidates, at.goal, best.key if best else None, candidates[-1].key if candidates else None),
         "arrivals": [(c, running.arrival(c, at.goal.metric)) for c in reversed(candidates[-4:]) if not c.baseline][:3],
-        "curves": curves.charts(finding.curve_points(job)), "log": finding.log(job),
+        "curves": curves.charts(points), "densities": curves.densities(points), "log": finding.log(job),
         "kept": sum(not c.baseline for c in candidates),
     }
 
@@ -85,11 +85,13 @@ def result_page(at: Found, pick: str | None, compare: list[str]) -> dict[str, An
     chosen, picked = shown.chosen, shown.picked
     attempt, _ = finding.attempt_of(at.job)
     picked_files = at.files.get(picked.key, []) if picked else []
+    points = finding.curve_points(at.job) if picked else []
     return {
         "job": at.job, "found": at, "r": shown, "why": present.why(shown), "attempt": attempt,
         "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": picked_files,
         "job_files": at.files.get("", []), "models": at.files,
-        "curves": curves.charts(finding.curve_points(at.job), picked.key) if picked else [],
+        "curves": curves.charts(points, picked.key) if picked else [],
+        "densities": curves.densities(points, picked.key) if picked else None,
         "compared": comparison(at.candidates, compare),
         "log": finding.log(at.job, 12) if not at.candidates else [],
         "howto": howto.howto(at.job, picked, picked_files, finding.readme(picked_files)) if picked else [],

@@ -226,6 +226,21 @@ def test_curves_of_one_candidate_are_gathered_by_subject():
     assert drawn[0]["series"][0]["points"] == [[1, 1.0], [2, 0.5]], "a loss that was no number leaves a gap, not a point"
 
 
+def test_densities_are_pictures_of_their_own():
+    def at(epoch, layer, share, candidate="x"):
+        return {"candidate": candidate, "name": f"density of {layer}", "x": epoch, "y": share}
+
+    points = [at(1, "stem", 0.9, "old"), {"candidate": "x", "name": "train loss", "x": 1, "y": 2.0},
+              *(at(epoch, layer, share) for epoch in (1, 2, 3) for layer, share in (("stem", 0.4), ("blocks.1 conv", 0.4 / epoch)))]
+    assert [chart["title"] for chart in curves.charts(points, "x")] == ["loss"]
+    found = curves.densities(points, "x")
+    assert (found.top, found.epochs, [layer.layer for layer in found.layers]) == (40, 3, ["stem", "blocks.1 conv"])
+    assert found.layers[0].line == "0.0,0.0 50.0,0.0 100.0,0.0" and found.layers[1].values == (40, 20, 13.33)
+    assert found.layers[1].area.startswith("0,40 0.0,0.0 50.0,20.0") and found.layers[1].last == 13.33
+    assert curves.densities(points, "old").layers[0].line == "0.0,4.0 100.0,4.0", "one epoch is a flat line"
+    assert curves.densities(points[1:2], "x") is None and curves.densities([]) is None
+
+
 def test_a_running_job_says_what_can_be_taken_already():
     assert running.sentence("running", 660, [BASE, SMALL], 0, 1, False) == "About 11 minutes left. One candidate fits already."
     assert running.sentence("running", None, [BASE], 0, 1, False) == "At work. The original is measured."
