@@ -96,10 +96,10 @@ def named(chain: list[onnx.NodeProto], source: str, made: str, stored: dict[str,
                               [numpy_helper.from_array(array, name) for name, array in held.items()])
     try:
         with np.errstate(all="ignore"):
-            y = ReferenceEvaluator(helper.make_model(graph, opset_imports=proto.opset_import)).run(None, {source: GRID})[0]
+            made_of = ReferenceEvaluator(helper.make_model(graph, opset_imports=proto.opset_import)).run(None, {source: GRID})
     except Exception:       # the reference lacks forms of some operators; then it is no function we know
         return None
-    y = np.asarray(y).reshape(-1)
+    y = np.asarray(next(iter(made_of))).reshape(-1)
     same = [name for name, function in FUNCTIONS.items()
             if y.shape == GRID.shape and np.allclose(y, function(GRID.astype(np.float64)), atol=TOLERANCE, rtol=0)]
     return same[0] if same else None

@@ -60,7 +60,8 @@ def aim(side: Side, gone: np.ndarray, finder: Finder, moves: Moves) -> None:
         if node.op_type == "Reshape":
             target = finder.stored[node.input[1]].tolist()
             free = finder.varying.get(node.input[1], np.zeros(len(target), bool)).tolist()
-            moves[node.output[0]] = {1: new_target(target, free, shrunk(after, gone), shrunk(before, gone), bool(known.get("allowzero", 0)))}
+            literal = bool(known.get("allowzero", 0))
+            moves[node.output[0]] = {1: new_target(target, free, shrunk(after, gone), shrunk(before, gone), literal)}
         elif node.op_type == "Split":
             sizes = moves.setdefault(node.output[0], {1: [0] * len(node.output)})[1]
             sizes[list(node.output).index(onward)] = shrunk(after, gone)[known.get("axis", 0)]
@@ -88,7 +89,7 @@ def new_target(target: list[int], free: list[bool], shape: tuple[int, ...], befo
 
 def kept_span(before: np.ndarray, gone: np.ndarray, axis: int, start: int, end: int) -> tuple[int, int]:
     """Where a slice of one axis begins and ends once the gone labels are gone."""
-    kept = (~np.isin(before, gone)).any(axis=tuple(other for other in range(before.ndim) if other != axis))
+    kept = np.asarray((~np.isin(before, gone)).any(axis=tuple(other for other in range(before.ndim) if other != axis)))
     return int(kept[:start].sum()), int(kept[:end].sum())
 
 

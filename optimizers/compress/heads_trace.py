@@ -68,9 +68,8 @@ def moved(x: np.ndarray, node: onnx.NodeProto, output: int, stored: dict[str, np
 
 def spans(shape: tuple[int, ...], node: onnx.NodeProto, stored: dict[str, np.ndarray]) -> list[tuple[int, int, int]]:
     """(axis, start, end) of a Slice, both within the extent. Raises Untraceable for one that steps."""
-    starts, ends, *rest = (stored[name].reshape(-1).tolist() if name else None for name in node.input[1:])
-    axes, steps = [*rest, None, None][:2]
-    if any(step != 1 for step in steps or ()):
+    starts, ends, axes, steps = ([] if not name else stored[name].reshape(-1).tolist() for name in [*node.input[1:], "", ""][:4])
+    if any(step != 1 for step in steps):
         raise Untraceable(f"{node.op_type} {node.name}")
     axes = [axis % len(shape) for axis in axes or range(len(starts))]
     bounds = [slice(start, end).indices(shape[axis])[:2] for axis, start, end in zip(axes, starts, ends, strict=True)]

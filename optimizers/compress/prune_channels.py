@@ -32,7 +32,8 @@ class ChannelPruning(Technique):
     family: ClassVar[str] = "pruning"
     paper: ClassVar[str] = "Li et al. 2016, arXiv:1608.08710 (l1); Liu et al. 2017, arXiv:1708.06519 (batch norm); " \
                            "Molchanov et al. 2019, arXiv:1906.10771 (Taylor); LeCun et al. 1989, Optimal Brain Damage (hessian); " \
-                           "Molchanov et al. 2016, arXiv:1611.06440 (training between rounds); Fang et al. 2023, arXiv:2301.12900 (dependency graph)"
+                           "Molchanov et al. 2016, arXiv:1611.06440 (training between rounds); " \
+                           "Fang et al. 2023, arXiv:2301.12900 (dependency graph)"
 
     share: float = param(0.5, "Share of the multiply-accumulates to remove", low=0.0, high=0.95, unit="fraction", search=(0.3, 0.5, 0.7))
     score: Literal["l1", "l2", "batch-norm", "taylor", "hessian"] = param(
@@ -50,7 +51,7 @@ class ChannelPruning(Technique):
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None:
-            return None
+            return mismatch(model, dataset) if self.between() else None
         if model.family != "network":
             return Refusal(wrong="The model runs in ONNX Runtime only, so channels cannot be removed from it.", where="model",
                            mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
-from torch import fx
+from torch import Tensor, fx
 
 from optimizers.compress.blocks import macs
 from optimizers.compress.heads import Attention, Finder
@@ -43,7 +43,8 @@ def prune(network: Network, data: Dataset, settings: HeadPruning, ctx: Context) 
     try:
         proto = without_heads(finder, gone, found)
     except Untraceable as reason:
-        raise OptimizerError(f"Heads cannot be cut out of {reason}.", "model", "Name its attention in 'keep'.", "heads-untraceable") from None
+        raise OptimizerError(f"Heads cannot be cut out of {reason}.", "model", "Name its attention in 'keep'.",
+                             "heads-untraceable") from None
     ctx.report(0.8, "comparing with masked heads")
     prove(network.proto, proto, found, gone, rows.take(np.arange(min(2, len(rows))))[0].numpy())
     return network.with_(proto=proto).noting(*told(network.proto, proto, found, gone, left))
@@ -82,6 +83,7 @@ def by_loss(network: Network, found: list[Attention], rows: Rows, regression: bo
     for x, y in rows.in_order(64):
         (loss_of(heard.run, x, y, regression) * len(y)).backward()
         for name, said in heard.said.items():
+            assert said.grad is not None
             felt = (said.detach() * said.grad).sum((2, 3))          # (n, heads)
             totals[name] += felt.abs().sum(0).numpy()
     return {name: total / len(rows) for name, total in totals.items()}
@@ -92,7 +94,8 @@ class Hearing(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule, names: dict[str, str]) -> None:
         super().__init__(module)
-        self.names, self.said = names, {}
+        self.names = names
+        self.said: dict[str, Tensor] = {}
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
@@ -114,7 +117,8 @@ def least(scores: dict[str, np.ndarray], share: float, across: bool) -> dict[str
                 for name, worth in scores.items()}
     ranked = sorted((float(worth[head]) / max(float(np.linalg.norm(worth)), 1e-30), place, head)
                     for place, (name, worth) in enumerate(scores.items()) for head in range(len(worth)) if head != best[name])
-    names, gone = list(scores), {name: [] for name in scores}
+    names = list(scores)
+    gone: dict[str, list[int]] = {name: [] for name in names}
     for _, place, head in ranked[:round(share * sum(len(worth) for worth in scores.values()))]:
         gone[names[place]].append(head)
     return {name: sorted(heads) for name, heads in gone.items()}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 class Simplification(Technique):
-    """Fold constants and shape arithmetic, merge equal nodes, Pad into Conv, successive Relus, Clips, Reshapes and Transposes, drop identities
-    and dead branches, fold batch norm. Each pass is kept only if ONNX Runtime gives the same outputs on train rows and on noise.
+    """Fold constants and shape arithmetic, merge equal nodes, Pad into Conv, successive Relus, Clips, Reshapes and Transposes, drop
+    identities and dead branches, fold batch norm. Each pass is kept only if ONNX Runtime gives the same outputs on train rows and on noise.
 
     No weight is lost and no accuracy. ONNX Runtime does most of this itself when it opens a file, so there it buys bytes and a quicker
     start, seldom a quicker run; converters, compilers, C exporters and quantizers do not, and gain. Batch norm that is folded can no

@@ -77,13 +77,11 @@ def without_shape_arithmetic(proto: onnx.ModelProto) -> onnx.ModelProto:
         known = values(proto)
     except OptimizerError:
         return proto
-    made, stored = copied(proto), {tensor.name for tensor in proto.graph.initializer}
-    kept = []
+    made, kept = copied(proto), []
     for node in made.graph.node:
-        found = [known.get(name) for name in node.output]
-        if node.op_type != "Constant" and all(value is not None and fixed(value) for value in found):
-            fresh = [(name, value) for name, value in zip(node.output, found, strict=True) if name and name not in stored]
-            made.graph.initializer.extend(numpy_helper.from_array(value.samples[0].numpy(), name) for name, value in fresh)
+        found = {name: known[name] for name in node.output if name in known}
+        if node.op_type != "Constant" and len(found) == len(node.output) and all(fixed(value) for value in found.values()):
+            made.graph.initializer.extend(numpy_helper.from_array(value.samples[0].numpy(), name) for name, value in found.items())
             continue
         if node.op_type == "Reshape" and (target := aimed(known.get(node.input[1]))) is not None:
             aim_reshape(made, node, target, f"{node.output[0]}_target")
