@@ -108,8 +108,8 @@ class Hearing(fx.Interpreter):
 def least(scores: dict[str, np.ndarray], share: float, across: bool) -> dict[str, list[int]]:
     """The heads to remove: of each attention, or of all by score over the length of its attention's scores; one stays everywhere.
 
-    >>> least({"a": np.array([3.0, 4.0]), "b": np.array([1.0, 1.0, 1.0, 0.1])}, 0.5, True)
-    {'a': [0], 'b': [0, 3]}
+    >>> least({"a": np.array([3.0, 4.0]), "b": np.array([9.0, 1.0])}, 0.25, True)
+    {'a': [], 'b': [1]}
     """
     best = {name: int(worth.argmax()) for name, worth in scores.items()}
     if not across:
