@@ -42,6 +42,9 @@ class HeadPruning(Technique):
         if self.score == "taylor" and dataset is not None and dataset.task == "unlabelled":
             return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.",
                            code="no-labels")
+        if model is not None and model.family != "network":
+            return Refusal(wrong="The model runs in ONNX Runtime only, so heads cannot be followed through it.", where="model",
+                           mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
         if model is None or not model.operators or set(model.operators) >= NEEDED:
             return None
         return Refusal(wrong="The network has no attention (no Softmax between products), so it has no heads.", where="model",

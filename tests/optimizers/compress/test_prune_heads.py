@@ -128,6 +128,7 @@ def test_extents_that_shrink():
 def test_refusals_and_label(context):
     card = ModelCard(kind="onnx", family="network", title="", operators={"Conv": 3, "Softmax": 1})
     assert HeadPruning().refuse(card, None, None).code == "no-heads"
+    assert HeadPruning().refuse(card.model_copy(update={"family": "graph"}), None, None).code == "graph-only"
     unlabelled = DatasetCard(kind="array", title="", task="unlabelled")
     assert HeadPruning(score="taylor").refuse(None, unlabelled, None).code == "no-labels"
     with pytest.raises(OptimizerError, match="no attention 'nowhere' to keep"):
