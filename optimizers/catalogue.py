@@ -8,11 +8,15 @@ from optimizers.compress.equalize import CrossLayerEqualization
 from optimizers.compress.half_precision import HalfPrecision
 from optimizers.compress.low_rank import LowRank
 from optimizers.compress.mixed_precision import MixedPrecision
+from optimizers.compress.prune_blocks import BlockPruning
 from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.prune_heads import HeadPruning
 from optimizers.compress.prune_weights import WeightPruning
 from optimizers.compress.quantize_aware import QuantizationAwareTraining
 from optimizers.compress.quantize_dynamic import DynamicQuantization
 from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.simplify import Simplification
+from optimizers.compress.swap_activations import ActivationSwap
 from optimizers.technique import Technique
 from optimizers.training.distill import Distillation
 from optimizers.training.fine_tune import FineTuning
@@ -26,10 +30,14 @@ TECHNIQUES: dict[str, type[Technique]] = {
         FineTuning,
         Distillation,
         ChannelPruning,
+        BlockPruning,
+        HeadPruning,
         WeightPruning,
         Sparsifying,
         LowRank,
         CompactFilters,
+        Simplification,
+        ActivationSwap,
         CrossLayerEqualization,
         StaticQuantization,
         QuantizationAwareTraining,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,16 @@ class Context:
     def remaining(self) -> float | None:
         """Seconds until the deadline, never below 0; None without one."""
         return None if self.deadline is None else max(0.0, self.deadline - self.clock())
+
+    @contextmanager
+    def part(self, start: float, end: float, training_share: float = 1.0) -> Iterator[None]:
+        """While it lasts, reports fill only this slice (0 to 1) of the step, and a training takes only this share of what it might."""
+        base, span, share = self.base, self.span, self.training_share
+        self.base, self.span, self.training_share = base + span * start, span * (end - start), share * training_share
+        try:
+            yield
+        finally:
+            self.base, self.span, self.training_share = base, span, share
 
     @property
     def scratch(self) -> Path:

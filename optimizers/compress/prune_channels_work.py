@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 import torch_pruning as tp
 from torch import fx, nn
 
 from optimizers.compress.prune_channels_reach import CONVS, ROOTS, TRANSPOSED, layers, prunable, shapes
+from optimizers.compress.prune_channels_score import scorer
 from optimizers.compress.prune_channels_widths import Cost, Group, granule, widths_by_layer, widths_by_network
+from optimizers.compress.settle import few, refresh
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
+from optimizers.models.sequences import on_sequences
 from optimizers.training.batches import Rows
-from optimizers.training.head import logits
 from optimizers.training.where import use_threads
 
 if TYPE_CHECKING:
     from optimizers.compress.prune_channels import ChannelPruning
 
 LONGEST = 120               # seconds one round may take: dependency graphs of very large networks can run away
-SCORED = 512                # train rows that Taylor scores and fresh batch norm statistics are taken from
 
 
 def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Context) -> Network:
@@ -38,23 +38,41 @@ def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Contex
     if settings.share == 0:
         return network
     use_threads(ctx.threads)
+    network = network.with_(proto=on_sequences(network.proto))
     module = network.to_torch()
     rows = Rows(network, few(data, ctx.seed), data.task == "regression")
     example = rows.take(np.arange(2))[0]
     before = {str(node.target): channels(layer) for node, layer in layers(module)}
     whole = macs_of(module, example)
     kept = kept_paths(network, module, settings.keep)
-    with within(LONGEST * settings.iterations):
-        for number in range(1, settings.iterations + 1):
-            ctx.report((number - 1) / settings.iterations, f"round {number} of {settings.iterations}")
-            target = whole * (1 - settings.share * number / settings.iterations)
+    said: list[str] = []
+    for number in range(1, settings.iterations + 1):
+        ctx.report((number - 1) / settings.iterations, f"round {number} of {settings.iterations}")
+        target = whole * (1 - settings.share * number / settings.iterations)
+        with within(LONGEST):
             one_round(module, example, rows, settings, before, kept, target, data.task == "regression")
-    refresh(module, rows)
+        refresh(module, rows)
+        if settings.tune_epochs and number < settings.iterations:
+            network, sentence = tuned(network.with_module(module), data, settings, ctx, number)
+            module = network.to_torch()
+            said.append(sentence)
     left = macs_of(module, example)
     pruned = network.with_module(module)
     prove(pruned, module, example)
     after = {str(node.target): channels(layer) for node, layer in layers(module)}
-    return pruned.noting(*told(before, after, whole, left, settings.share))
+    return pruned.noting(*told(before, after, whole, left, settings.share), *said)
+
+
+def tuned(network: Network, data: Dataset, settings: ChannelPruning, ctx: Context, number: int) -> tuple[Network, str]:
+    """The network trained on after round `number`, and what came of it; of the time left, half is spread over such trainings."""
+    from optimizers.training.fine_tune import FineTuning
+    from optimizers.training.loop import fit
+
+    rounds = settings.iterations
+    with ctx.part((number - 0.9) / rounds, number / rounds, training_share=0.5 / (rounds - number)):
+        trained = fit(network, data, FineTuning(epochs=settings.tune_epochs), ctx)
+    ctx.epochs = None           # they are not this step's own
+    return trained.with_(notes=network.notes), f"After round {number} of {rounds}: {trained.notes[len(network.notes)]}"
 
 
 def one_round(module: fx.GraphModule, example: torch.Tensor, rows: Rows, settings: ChannelPruning, before: dict[str, tuple[int, int]],
@@ -127,48 +145,6 @@ def half_understood(module: fx.GraphModule, sides: list[tuple[dict[str, int], di
             fed[path] = fed.get(path, 0) + count
     return doubtful | {path for path, count in fed.items() if count != channels(module.get_submodule(path))[1]
                        and not is_depthwise(module.get_submodule(path))}
-
-
-def scorer(module: fx.GraphModule, rows: Rows, score: str, regression: bool) -> Any:
-    """torch-pruning's importance of the chosen kind; Taylor first collects gradients of the loss on train rows."""
-    if score == "batch-norm":
-        return tp.importance.BNScaleImportance() if any(isinstance(m, nn.BatchNorm2d) for m in module.modules()) \
-            else tp.importance.GroupMagnitudeImportance(p=2)
-    if score != "taylor":
-        return tp.importance.GroupMagnitudeImportance(p=1 if score == "l1" else 2)
-    head = module if regression else logits(module)
-    head.eval()
-    module.zero_grad()
-    for x, y in rows.in_order(64):
-        out = head(x)
-        loss = F.mse_loss(out.reshape(-1), y) if regression else F.cross_entropy(out.flatten(1), y)
-        loss.backward()
-    return tp.importance.GroupTaylorImportance()
-
-
-def few(data: Dataset, seed: int) -> Any:
-    """At most SCORED rows of the train split."""
-    from optimizers.data.dataset import Split
-
-    chosen = np.sort(np.random.default_rng([seed, 7]).permutation(len(data.train))[:SCORED])
-    return Split(np.asarray(data.train.x[chosen]), np.asarray(data.train.y[chosen]))
-
-
-@torch.no_grad()
-def refresh(module: fx.GraphModule, rows: Rows) -> None:
-    """New statistics for every batch norm: the old ones describe channels that are gone."""
-    norms = [layer for layer in module.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None            # the plain mean over the batches
-        norm.train()
-    for x, _ in rows.in_order(128) if norms else ():
-        if len(x) > 1:
-            module(x)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    module.eval()
 
 
 def costs_of(module: fx.GraphModule, example: torch.Tensor) -> dict[str, Cost]:

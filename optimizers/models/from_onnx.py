@@ -32,11 +32,7 @@ def read(proto: onnx.ModelProto) -> fx.GraphModule:
 
     Raises OptimizerError with the node's name where the graph cannot be held.
     """
-    name, row = the_input(proto)
-    reader = Reader(proto)
-    reader.known[name] = reader.tracer.input(name, row)
-    for node in proto.graph.node:
-        reader.step(node)
+    reader = whole(proto)
     outputs = [reader.tracer.held(reader.known[value.name]) for value in proto.graph.output]
     reader.tracer.graph.output(outputs[0] if len(outputs) == 1 else tuple(outputs))
     module = fx.GraphModule(reader.tracer.root, reader.tracer.graph, "ImportedNetwork")
@@ -45,6 +41,21 @@ def read(proto: onnx.ModelProto) -> fx.GraphModule:
     module.meta |= {"bindings": tuple(reader.tracer.bindings), "flattening": tuple(reader.flattening), "targets": reader.targets,
                     "values": {name: value.node.name for name, value in reader.known.items() if value.node is not None}}
     return module.eval()
+
+
+def values(proto: onnx.ModelProto) -> dict[str, Value]:
+    """Every value of the graph by its ONNX name, with samples for two and three rows; constants (node None) computed from shapes too."""
+    return whole(proto).known
+
+
+def whole(proto: onnx.ModelProto) -> Reader:
+    """A reader that has read every node."""
+    name, row = the_input(proto)
+    reader = Reader(proto)
+    reader.known[name] = reader.tracer.input(name, row)
+    for node in proto.graph.node:
+        reader.step(node)
+    return reader
 
 
 def the_input(proto: onnx.ModelProto) -> tuple[str, tuple[int, ...]]:

@@ -16,6 +16,7 @@ from torch import Tensor, fx, nn
 
 from optimizers.errors import OptimizerError
 
+TAKEN = frozenset(dir(nn.Module()))        # what a module has already: a constant may be named "half" or "type"
 BATCHES = (2, 3)
 
 
@@ -205,4 +206,4 @@ def tidy(name: str) -> str:
     'stem_conv.0.weight_0'
     """
     parts = [re.sub(r"\W+", "_", part).strip("_") for part in name.split(".")]
-    return ".".join(part for part in parts if part) or "value"
+    return ".".join(f"{part}_" if part in TAKEN else part for part in parts if part) or "value"

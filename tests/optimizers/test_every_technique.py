@@ -11,6 +11,7 @@ from optimizers.measure.shipped import Shipped
 from optimizers.recipe import Recipe, build
 
 QUICK: dict[str, dict] = {
+    "prune-blocks": {"keep": ("block1.add1", "block1.add2", "block2.add1", "block2.add2", "block3.add1", "block3.add2")},
     "train": {"epochs": 1, "architecture": "tiny-cnn"},
     "fine-tune": {"epochs": 1},
     "sparsify": {"epochs": 1},
@@ -23,11 +24,20 @@ QUICK: dict[str, dict] = {
     "compact-filters": {"rows": 64, "steps": 10},
     "cluster-weights": {"epochs": 1},
 }
+SUITED = {"prune-blocks": "vit-small", "prune-heads": "vit-small", "swap-activations": "vit-small"}    # a plain CNN has none of these
 each = pytest.mark.parametrize("name", TECHNIQUES)
 
 
 def quick(name):
     return TECHNIQUES[name](**QUICK.get(name, {}))
+
+
+@pytest.fixture
+def network(name, trained):
+    """The trained CNN, or a zoo network that has what the technique looks for."""
+    from optimizers.models.zoo import build
+
+    return build(SUITED[name], (1, 8, 8), 10, seed=3) if name in SUITED else trained
 
 
 @each
@@ -71,25 +81,25 @@ def test_each_bound_is_kept(name):
 
 
 @each
-def test_input_untouched_and_same_seed_same_result(name, trained, digits, tmp_path):
+def test_input_untouched_and_same_seed_same_result(name, network, digits, tmp_path):
     from optimizers.context import Context
     from optimizers.device import catalogue
 
-    before = trained.serialize()
-    made = [quick(name).apply(trained, digits, Context(tmp_path / str(turn), seed=11, device=catalogue()["this-server"], metric="top1"))
+    before = network.serialize()
+    made = [quick(name).apply(network, digits, Context(tmp_path / str(turn), seed=11, device=catalogue()["this-server"], metric="top1"))
             for turn in range(2)]
-    assert trained.serialize() == before
+    assert network.serialize() == before
     assert made[0].serialize() == made[1].serialize()
     assert (made[0].serialize(), made[0].coded) != (before, False)
     assert made[0].state == TECHNIQUES[name]().after(trained.state)
 
 
 @each
-def test_what_comes_out_runs(name, trained, digits, context):
-    made = quick(name).apply(trained, digits, context)
+def test_what_comes_out_runs(name, network, digits, context):
+    made = quick(name).apply(network, digits, context)
     outputs = Shipped(made).predict(digits.test.x[:20])
     assert outputs.shape == (20, 10)
-    assert made.preprocessing == trained.preprocessing
+    assert made.preprocessing == network.preprocessing
 
 
 @each

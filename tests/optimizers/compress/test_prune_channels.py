@@ -7,9 +7,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-from optimizers.cards import Layer, ModelCard
+from optimizers.cards import DatasetCard, Layer, ModelCard
 from optimizers.compress.prune_channels import ChannelPruning
 from optimizers.compress.prune_channels_reach import prunable
+from optimizers.compress.prune_channels_score import squared_gradients
 from optimizers.compress.prune_channels_widths import Cost, Group, granule, macs, widths_by_layer, widths_by_network
 from optimizers.compress.prune_channels_work import within
 from optimizers.context import Context
@@ -18,6 +19,7 @@ from optimizers.device import catalogue
 from optimizers.errors import OptimizerError
 from optimizers.models import graph, zoo
 from optimizers.models.network import Network
+from optimizers.models.sequences import on_sequences
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +35,8 @@ def weights(network):
 
 @pytest.mark.parametrize("name", ["resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "mlp"])
 @pytest.mark.parametrize("how", [{}, {"scope": "network", "score": "l1"}, {"score": "taylor", "iterations": 2},
-                                 {"round_to": 1, "score": "batch-norm"}],
-                         ids=["layer", "network", "taylor", "odd"])
+                                 {"round_to": 1, "score": "batch-norm"}, {"score": "hessian", "scope": "network"}],
+                         ids=["layer", "network", "taylor", "odd", "hessian"])
 def test_half_of_the_work_goes_and_the_file_shrinks(noise, tmp_path, name, how):
     network = zoo.build(name, (1, 28, 28), 10, seed=2)
     before = network.serialize()
@@ -144,6 +146,68 @@ def test_a_channel_constant_in_the_graph_keeps_its_layer_whole():
              helper.make_node("Relu", ["3"], ["4"]), helper.make_node("Conv", ["4", "c"], ["y"])]
     network = net(nodes, {"a": small(8, 1, 3, 3), "scale": small(1, 8, 1, 1), "b": small(8, 8, 3, 3), "c": small(2, 8, 3, 3)})
     assert prunable(network.to_torch(), torch.rand(2, 1, 8, 8)) == {"b"}
+
+
+def test_the_hessians_diagonal_by_hand():
+    """Squared error (w x - y)^2 has the gradient 2 (w x - y) x: rows (1, 2) -> 0 and (3, 1) -> 1 at w = (1, 1) give (6, 12), (18, 6)."""
+    layer = torch.nn.Linear(2, 1, bias=False)
+    layer.weight.data[:] = torch.tensor([[1.0, 1.0]])
+    given = [(torch.tensor([[1.0, 2.0]]), torch.tensor([0.0])), (torch.tensor([[3.0, 1.0]]), torch.tensor([1.0]))]
+
+    class Two:
+        def __len__(self):
+            return 2
+
+        def take(self, which):
+            return given[int(which[0])]
+
+    squared_gradients(layer, layer, Two(), regression=True)
+    assert layer.weight.grad.tolist() == [[(6**2 + 18**2) / 2, (12**2 + 6**2) / 2]]
+
+
+def test_training_between_rounds_is_told_and_counted(digits, trained, context):
+    pruned = ChannelPruning(iterations=2, tune_epochs=1).apply(trained, digits, context)
+    assert pruned.notes[-1].startswith("After round 1 of 2: Trained 1 of 1 epochs") and context.epochs is None
+    assert (context.base, context.span, context.training_share) == (0.0, 1.0, 0.9)
+    quick, slow = ChannelPruning(iterations=3), ChannelPruning(iterations=3, tune_epochs=2)
+    assert (quick.between(), slow.between()) == (0, 2) and slow.seconds(None, None) > quick.seconds(None, None)
+    unlabelled = DatasetCard(kind="array", title="", task="unlabelled")
+    assert slow.refuse(None, unlabelled, None).code == "no-labels" and quick.refuse(None, unlabelled, None) is None
+
+
+BENT = [helper.make_node("Mul", ["h", "h"], ["h2"]), helper.make_node("Mul", ["h2", "h"], ["h3"]),
+        helper.make_node("Mul", ["h3", "bend"], ["h4"]), helper.make_node("Add", ["h", "h4"], ["h5"]),
+        helper.make_node("Mul", ["h5", "slope"], ["h6"]), helper.make_node("Tanh", ["h6"], ["h7"]),
+        helper.make_node("Add", ["h7", "one"], ["h8"]), helper.make_node("Mul", ["h", "half"], ["h9"]),
+        helper.make_node("Mul", ["h9", "h8"], ["g"])]
+
+
+@pytest.mark.parametrize("form", ["matmul", "gemm between reshapes", "matmul between reshapes"])
+def test_the_mlp_of_a_transformer_loses_width_whatever_its_form(noise, tmp_path, form):
+    """Five tokens of 8 numbers, a layer to 32, GELU spelled out, a layer back and a sum; half of the hidden width may go."""
+    first = {"matmul": [helper.make_node("MatMul", ["t", "up"], ["u"], "wide"), helper.make_node("Add", ["u", "upb"], ["h"])],
+             "gemm between reshapes": [helper.make_node("Reshape", ["t", "rows"], ["f"]),
+                                       helper.make_node("Gemm", ["f", "up_turned", "upb"], ["u"], "wide", transB=1),
+                                       helper.make_node("Reshape", ["u", "back"], ["h"])],
+             "matmul between reshapes": [helper.make_node("Reshape", ["t", "rows"], ["f"]),
+                                         helper.make_node("MatMul", ["f", "up"], ["u"], "wide"),
+                                         helper.make_node("Reshape", ["u", "back"], ["v"]), helper.make_node("Add", ["v", "upb"], ["h"])]}
+    nodes = [helper.make_node("Reshape", ["x", "to"], ["t"]), *first[form], *BENT,
+             helper.make_node("MatMul", ["g", "down"], ["d"], "narrow"),
+             helper.make_node("Add", ["d", "t"], ["s"]), helper.make_node("ReduceMean", ["s"], ["m"], axes=[1], keepdims=0),
+             helper.make_node("Gemm", ["m", "w"], ["y"], "last", transB=1)]
+    up = small(8, 32)
+    stored = {"to": np.array([-1, 8, 8]), "rows": np.array([-1, 8]), "back": np.array([-1, 8, 32]), "up": up, "up_turned": up.T.copy(),
+              "upb": small(32), "down": small(32, 8), "w": small(10, 8), "bend": np.float32(0.044715), "slope": np.float32(0.7978846),
+              "one": np.float32(1), "half": np.float32(0.5)}
+    stored = {name: array for name, array in stored.items() if any(name in node.input for node in nodes)}
+    network, data = net(nodes, stored), on_small(noise)
+    pruned = ChannelPruning(share=0.45).apply(network, data, Context(tmp_path))
+    after = graph.constants(pruned.proto)
+    assert after["down"].shape == (16, 8) and after["upb"].shape == (16,)
+    assert any(array.shape == (8, 16) for array in after.values()) and len(pruned.proto.graph.node) <= len(network.proto.graph.node)
+    x = network.feed(data.test.x[:3])
+    assert np.allclose(graph.run(network.proto, x)[0], graph.run(on_sequences(network.proto), x)[0], atol=1e-5)
 
 
 def test_widths_by_hand():
