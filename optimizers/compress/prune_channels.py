@@ -59,8 +59,8 @@ class ChannelPruning(Technique):
             return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
                            mend="Quantize it instead.", code="nothing-to-prune")
         if self.score in ("taylor", "hessian") and dataset is not None and (dataset.task == "unlabelled" or model.task == "other"):
-            return Refusal(wrong=f"The score '{self.score}' needs labels that the network's output answers to.", where="score", mend="Use 'l2'.",
-                           code="no-labels")
+            return Refusal(wrong=f"The score '{self.score}' needs labels that the network's output answers to.", where="score",
+                           mend="Use 'l2'.", code="no-labels")
         return mismatch(model, dataset) if self.between() else None
 
     def between(self) -> int:

@@ -91,7 +91,7 @@ def test_input_untouched_and_same_seed_same_result(name, network, digits, tmp_pa
     assert network.serialize() == before
     assert made[0].serialize() == made[1].serialize()
     assert (made[0].serialize(), made[0].coded) != (before, False)
-    assert made[0].state == TECHNIQUES[name]().after(trained.state)
+    assert made[0].state == TECHNIQUES[name]().after(network.state)
 
 
 @each
