@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from optimizers.body import Body
 from optimizers.cards import DatasetCard, ModelCard
+from optimizers.chains import CHAINS, CODE, DISTILL, INT8, TUNE, Step, prune
 from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import Budget, Goal
@@ -16,15 +17,7 @@ from optimizers.search import estimate, gate
 from optimizers.technique import Technique
 from optimizers.training.settings import Fitting
 
-Step = tuple[str, dict[str, Any]]
-INT8: Step = ("quantize-static", {})
 SENSITIVE: Step = ("quantize-static", {"sensitivity": True})
-TUNE: Step = ("fine-tune", {})
-
-
-def prune(share: float) -> Step:
-    return ("prune-channels", {"share": share})
-
 
 # Those that cost seconds come first, so something can be taken away at once; then those that train.
 FROM_MODEL: tuple[tuple[Step, ...], ...] = (
@@ -32,16 +25,24 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
     (SENSITIVE,),
     (("quantize-dynamic", {}),),
     (("half-precision", {}),),
-    (prune(0.3), TUNE, INT8),
-    (prune(0.5), TUNE, INT8),
-    (prune(0.3), TUNE),
-    (prune(0.5), TUNE),
-    (prune(0.7), TUNE, INT8),
+    (("low-rank", {"share": 0.5}), INT8),
+    CHAINS["small-and-fast"].steps,
+    CHAINS["half"].steps,
+    CHAINS["four-bits"].steps,
+    (prune(0.3), DISTILL),
+    CHAINS["factored"].steps,
+    CHAINS["smallest"].steps,
+    (prune(0.5), DISTILL),
+    CHAINS["quarter"].steps,
     (TUNE, INT8),
-    (prune(0.5), TUNE, ("half-precision", {})),
+    (INT8, CODE),
+    CHAINS["few-bytes"].steps,
+    CHAINS["deep-compression"].steps,
+    (prune(0.5), DISTILL, ("half-precision", {})),
+    CHAINS["thin-filters"].steps,
 )
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
-LATER: tuple[tuple[Step, ...], ...] = ((prune(0.3), TUNE, INT8), (prune(0.5), TUNE, INT8))
+LATER: tuple[tuple[Step, ...], ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 SHARE_OF_BUDGET = 0.5       # that one training step may fill
 UPDATES = 2000              # moves of the weights a training should have; few rows need more epochs for them, and smaller batches
 MOST_EPOCHS = 60
