@@ -186,7 +186,7 @@ def test_zeros_are_held_through_parametrization_and_only_in_layers(trained, digi
 def test_refusals_come_from_cards_alone():
     device = next(iter(catalogue().values()))
     data = DatasetCard(kind="images", title="", rows=100, classes=("a", "b"), row_shape=(1, 8, 8))
-    model = ModelCard(kind="onnx", family="network", title="", classes=2,
+    model = ModelCard(kind="onnx", family="network", title="", task="classification", classes=2,
                       layers=tuple(Layer(name=name, operator="Conv") for name in ("a", "b")))
     assert Sparsifying().refuse(model, data, device) is None and Sparsifying().refuse(model, None, device).code == "no-dataset"
     assert Sparsifying(ends=False).refuse(model, data, device).code == "nothing-to-prune"
