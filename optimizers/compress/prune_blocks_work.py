@@ -67,7 +67,7 @@ def inferred(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def row(block: Block, points: float, moved: float) -> Sensitivity:
-    return Sensitivity(layer=block.name, operator="block", treatment="prune blocks", loss=points,
+    return Sensitivity(layer=block.name, operator="block", treatment="prune blocks", loss=points, error=moved,
                        why=f"Saves {block.macs:,} multiply-accumulates; outputs move by {moved:.2g} of their variance.")
 
 

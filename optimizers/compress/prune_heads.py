@@ -39,8 +39,8 @@ class HeadPruning(Technique):
     keep: tuple[str, ...] = param((), "Names of attentions left whole: their Softmax, as the candidate's notes list it")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        if self.score == "taylor" and dataset is not None and dataset.task == "unlabelled":
-            return Refusal(wrong="The Taylor score needs labels, and the dataset has none.", where="score", mend="Use 'l2'.",
+        if self.score == "taylor" and dataset is not None and (dataset.task == "unlabelled" or (model and model.task == "other")):
+            return Refusal(wrong="The Taylor score needs labels that the network's output answers to.", where="score", mend="Use 'l2'.",
                            code="no-labels")
         if model is not None and model.family != "network":
             return Refusal(wrong="The model runs in ONNX Runtime only, so heads cannot be followed through it.", where="model",

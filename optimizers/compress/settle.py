@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import torch
@@ -9,13 +11,12 @@ from torch import fx, nn
 
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
-from optimizers.measure.quality import OF_TASK, decide, score
+from optimizers.measure.sensitivity import ROWS, told_by
 from optimizers.measure.shipped import Shipped
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
 from optimizers.training.batches import Rows
 
-ROWS = 1000                 # validation rows that costs are measured on
 SCORED = 512                # train rows that scores and fresh batch norm statistics are taken from
 
 
@@ -55,20 +56,16 @@ def settled(network: Network, data: Dataset, ctx: Context) -> Network:
 
 
 class Gauge:
-    """What a change costs, on at most 1,000 validation rows (train rows where there are none)."""
+    """What a change costs, on the first validation rows (train rows where there are none), by the job's metric."""
 
     def __init__(self, network: Network, data: Dataset, ctx: Context) -> None:
-        rows = data.validation if len(data.validation) else data.train
-        self.network, self.x, self.y, self.task = network, np.asarray(rows.x[:ROWS]), np.asarray(rows.y[:ROWS]), data.task
-        self.metric = ctx.metric or OF_TASK.get(data.task, (None,))[0]
-        self.before = Shipped(network).predict(self.x)
-        self.spread = float(np.var(self.before)) or 1.0
-        self.whole = self.quality(self.before)
+        data = data if len(data.validation) else replace(data, validation=data.train)
+        self.network, self.x, self.quality = network, np.asarray(data.validation.x[:ROWS]), told_by(ctx.metric, data)
+        self.before = Shipped(network).answers(self.x)
+        self.whole = self.quality(self.before, self.before)
 
     def cost(self, proto: onnx.ModelProto) -> tuple[float, float]:
-        """(points of the metric lost, squared change of the outputs relative to their variance); 0 points without labels."""
-        after = Shipped(self.network.with_(proto=proto)).predict(self.x)
-        return 100 * (self.whole - self.quality(after)), float(np.mean((after - self.before) ** 2)) / self.spread
-
-    def quality(self, outputs: np.ndarray) -> float:
-        return score(self.metric, self.y, decide(outputs, self.task)) if self.metric else 0.0
+        """(points of the metric lost, squared change relative to its variance of the output that moves most)."""
+        after = Shipped(self.network.with_(proto=proto)).answers(self.x)
+        moved = max(float(np.mean((a - b) ** 2)) / (float(np.var(b)) or 1.0) for a, b in zip(after, self.before, strict=True))
+        return 100 * (self.whole - self.quality(self.before, after)), moved

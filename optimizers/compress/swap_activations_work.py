@@ -43,7 +43,7 @@ def swapped(network: Network, data: Dataset, settings: ActivationSwap, ctx: Cont
     for number, kind in enumerate(kinds):
         ctx.report(0.1 + 0.6 * number / len(kinds), f"{kind} alone")
         points, moved = gauge.cost(replaced(network.proto, [one for one in found if one.function == kind], settings))
-        rows.append(Sensitivity(layer=f"every {kind}", operator=kind, treatment="swap activations", loss=points,
+        rows.append(Sensitivity(layer=f"every {kind}", operator=kind, treatment="swap activations", loss=points, error=moved,
                                 why=f"Outputs move by {moved:.2g} of their variance."))
     proto = replaced(network.proto, found, settings)
     made = settled(network.with_(proto=proto), data, ctx)

@@ -7,6 +7,8 @@ from onnx import helper
 from optimizers.cards import ModelCard
 from optimizers.compress.blocks import blocks, macs, without
 from optimizers.compress.prune_blocks import BlockPruning
+from optimizers.context import Context
+from optimizers.data.dataset import Dataset, Split
 from optimizers.errors import OptimizerError
 from optimizers.models import graph, zoo
 from optimizers.models.rewrite import with_tensors
@@ -54,6 +56,14 @@ def test_the_block_that_says_least_goes_first(context, weak, gone):
     assert {n.name for n in pruned.proto.graph.node if n.op_type == "Conv"} == {"stem", "first", "second"} - {gone}
     assert network.serialize() == before and [row.layer for row in pruned.sensitivity] == ["sum1", "sum2"]
     assert "nodes 7 \u2192 5" in pruned.notes[0]
+
+
+def test_without_labels_the_outputs_decide(tmp_path):
+    rows = noise((1, 6, 6)).train
+    bare = Split(rows.x, np.full(len(rows.x), -1))
+    pruned = BlockPruning().apply(net(TWO, stored(b=1e-3), (1, 6, 6)), Dataset(bare, bare, bare, "array", "unlabelled"), Context(tmp_path))
+    assert {n.name for n in pruned.proto.graph.node if n.op_type == "Conv"} == {"stem", "first"}
+    assert pruned.sensitivity[1].error < 1e-3 < pruned.sensitivity[0].error
 
 
 def test_share_and_keep(context):
