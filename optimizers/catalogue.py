@@ -15,6 +15,7 @@ from optimizers.compress.prune_weights import WeightPruning
 from optimizers.compress.quantize_aware import QuantizationAwareTraining
 from optimizers.compress.quantize_dynamic import DynamicQuantization
 from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.quantize_weights import WeightQuantization
 from optimizers.compress.simplify import Simplification
 from optimizers.compress.swap_activations import ActivationSwap
 from optimizers.technique import Technique
@@ -43,6 +44,7 @@ TECHNIQUES: dict[str, type[Technique]] = {
         QuantizationAwareTraining,
         MixedPrecision,
         DynamicQuantization,
+        WeightQuantization,
         HalfPrecision,
         Binarization,
         WeightClustering,

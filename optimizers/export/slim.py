@@ -10,7 +10,7 @@ import onnx
 
 from optimizers.models.graph import opset
 
-NAMED = ("Conv", "ConvTranspose", "Gemm", "MatMul")       # layers a person may want to name; other nodes lose theirs
+NAMED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "MatMulNBits")       # layers a person may want to name; other nodes lose theirs
 
 
 def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import onnx
 
 from optimizers.models.graph_facts import analyse
-from optimizers.models.graph_packed import packed_bits
+from optimizers.models.graph_packed import BLOCKS, packed_bits
 from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ def in_integers(node: onnx.NodeProto, made: dict[str, str]) -> bool:
     """A product whose two factors come out of DequantizeLinear is one that a backend runs in integers."""
     if node.op_type in INTEGER:
         return True
+    if node.op_type == BLOCKS:          # accuracy_level 4: activations are rounded to int8 on the fly
+        return any(a.name == "accuracy_level" and a.i == 4 for a in node.attribute)
     return node.op_type in PRODUCTS and all(made.get(name) == "DequantizeLinear" for name in node.input[:2])
 
 

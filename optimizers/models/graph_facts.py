@@ -15,7 +15,7 @@ import onnx
 from optimizers.cards import Layer, Tensor
 from optimizers.models.graph_macs import Unknown, macs
 from optimizers.models.graph_memory import peak_bytes
-from optimizers.models.graph_packed import packed_weights
+from optimizers.models.graph_packed import BLOCKS, as_products, packed_weights
 from optimizers.models.graph_shapes import Scope, bodies, dtype_name, free_inputs, scope_of, tensor, tensor_of, with_shapes
 
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
@@ -48,11 +48,12 @@ class GraphFacts:
 
 def analyse(proto: onnx.ModelProto) -> GraphFacts:
     """Read `proto`, which stays as it is.  Cost: linear in the nodes; weight values are not touched."""
+    written, proto = proto, as_products(proto)
     shaped = with_shapes(proto)
     weights = tuple(proto.graph.initializer)
     scope = scope_of(shaped.graph, weights)
     operators = Counter(node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
-                        for node in every_node(proto.graph) if node.op_type != "Constant")
+                        for node in every_node(written.graph) if node.op_type != "Constant")
     rows = batch_of((*free_inputs(proto.graph), *shaped.graph.output))
     layers, total = layers_of(shaped.graph, scope)
     packed, tables = packed_weights(shaped.graph, scope)
@@ -63,7 +64,8 @@ def analyse(proto: onnx.ModelProto) -> GraphFacts:
         layers=tuple(layers), macs=None if total is None else total // rows, parameters=counted,
         activation_bytes=peak_bytes(shaped.graph, scope), operators=dict(operators.most_common()),
         inputs=tuple(tensor(i) for i in free_inputs(proto.graph)), outputs=tuple(tensor(o) for o in proto.graph.output),
-        quantized=any(name in QUANTIZED for name in operators), weights_dtype=width, buried=buried(shaped.graph, scope))
+        quantized=any(name in QUANTIZED or name.endswith(BLOCKS) for name in operators), weights_dtype=width,
+        buried=buried(shaped.graph, scope))
 
 
 def buried(graph: onnx.GraphProto, scope: Scope) -> dict[str, str]:

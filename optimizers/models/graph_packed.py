@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 import onnx
 
 from optimizers.models.graph_shapes import Scope
 
 CODES_AT = {"Gather": 1}        # the input that leads on to the codes, where it is not the first
+BLOCKS = "MatMulNBits"          # ONNX Runtime's product with weights packed by blocks
 PASSED = {"Reshape", "Split", "Mul", "Cast", "BitShift", "Gather"}
 
 
@@ -45,3 +47,25 @@ def packed_weights(graph: onnx.GraphProto, scope: Scope) -> tuple[dict[str, int]
             counts[name] = size
             tables |= {other for node in trail(name, scope.makers) for other in node.input}
     return counts, tables
+
+
+def as_products(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with each MatMulNBits as the MatMul it stands for, its weights (K, N) without their numbers: what shapes are read from."""
+    if not any(node.op_type == BLOCKS for node in proto.graph.node):
+        return proto
+    made = onnx.ModelProto()
+    made.CopyFrom(proto)
+    gone: set[str] = set()
+    for node in made.graph.node:
+        if node.op_type == BLOCKS:
+            rows, columns = (next(a.i for a in node.attribute if a.name == name) for name in ("K", "N"))
+            weight = f"{node.output[0]}.weight"
+            made.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((rows, columns), np.float32), weight))
+            gone.update(node.input[1:])
+            node.op_type, node.domain = "MatMul", ""
+            node.input[:] = [node.input[0], weight]
+            del node.attribute[:]
+    kept = [tensor for tensor in made.graph.initializer if tensor.name not in gone]
+    del made.graph.initializer[:]
+    made.graph.initializer.extend(kept)
+    return made
