@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from benchmarks.strangers import idx
+from benchmarks.strangers import idx, ready
 from optimizers.compress.binarize import Binarization
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
@@ -42,7 +42,7 @@ def line(name: str, network: Network, data: Dataset) -> tuple[float, int]:
 
 
 def main(wishes: argparse.Namespace) -> None:
-    data, dense = fashion(min(wishes.rows, 60_000 - VALIDATION)), Network(onnx.load(wishes.model))
+    data, dense = fashion(min(wishes.rows, 60_000 - VALIDATION)), Network(onnx.load(ready(wishes.model)))
     _, before = line("dense", dense, data)
     technique = Binarization(epochs=wishes.epochs, stages=wishes.stages, rate=wishes.rate)
     start = time.process_time()
@@ -58,7 +58,7 @@ def main(wishes: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", default=Path("resnet8.onnx"))
     parser.add_argument("--rows", type=int, default=55_000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--stages", choices=("one", "two"), default="two")

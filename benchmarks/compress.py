@@ -22,7 +22,7 @@ from pathlib import Path
 import onnx
 
 from benchmarks.fashion import pack
-from benchmarks.strangers import FASHION
+from benchmarks.strangers import FASHION, ready
 from optimizers.chains import DISTILL, INT8, Step, prune
 from optimizers.context import Context
 from optimizers.data.load import load_dataset
@@ -63,7 +63,7 @@ def main(model: Path, only: str | None, epochs: int, seed: int) -> None:
         (folder / "data").mkdir()
         data = load_dataset(packed, card, {}, folder / "data")
         device = catalogue()["this-server"]
-        original = Network(onnx.load(model), Preprocessing(scale="0-1"))
+        original = Network(onnx.load(ready(model)), Preprocessing(scale="0-1"))
         ruler = Yardstick(data, device, Goal(), seed)
         base = ruler.measure(shipped(original)).measurements
         print(f"{describe()['processor']}; {model.stem}: top-1 {100 * base['top1'].value:.2f}, {base['size_kib'].value:.1f} KiB, "
@@ -96,7 +96,7 @@ def line(title: str, found, base, took: float) -> str:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", default=Path("resnet8.onnx"))
     parser.add_argument("--only")
     parser.add_argument("--epochs", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0)

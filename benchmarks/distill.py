@@ -8,7 +8,6 @@ Goal: better than training on labels and than plain distillation (temperature 4,
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 import onnx
 
 from benchmarks.fashion import pack
-from benchmarks.strangers import FASHION
+from benchmarks.strangers import FASHION, ready
 from optimizers.compress.prune_channels import ChannelPruning
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
@@ -54,8 +53,7 @@ def main(model: Path, rows: int, epochs: int, seed: int) -> int:
     if not FASHION.is_dir():
         print(f"skipped: no Fashion-MNIST at {FASHION}")
         return 0
-    if not model.exists():
-        subprocess.run([sys.executable, "-m", "benchmarks.strangers", str(model)], check=True)
+    ready(model)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         data = some(load_dataset(pack(folder), None, {}, folder), rows, seed)

@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from benchmarks.strangers import FASHION
+from benchmarks.strangers import FASHION, ready
 
 
 def pack(folder: Path) -> Path:
@@ -33,8 +33,7 @@ def main(model: Path, minutes: float) -> int:
         return 0
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        if not model.exists():
-            subprocess.run([sys.executable, "-m", "benchmarks.strangers", str(model)], check=True)
+        ready(model)
         out = folder / "out"
         subprocess.run([sys.executable, "-m", "optimizers", "fit", "--model", str(model), "--dataset", str(pack(folder)),
                         "--device", "laptop-x86", "--max-drop", "0.005", "--minutes", str(minutes), "--out", str(out)], check=True)

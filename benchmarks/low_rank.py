@@ -16,6 +16,7 @@ import numpy as np
 import onnx
 
 from benchmarks.binarize import fashion
+from benchmarks.strangers import ready
 from optimizers.compress.low_rank import LowRank
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
@@ -40,7 +41,7 @@ def line(name: str, network: Network, base: tuple[int, np.ndarray], data: Datase
 
 
 def main(wishes: argparse.Namespace) -> None:
-    data, dense = fashion(TRAINED), Network(onnx.load(wishes.model), SCALED)
+    data, dense = fashion(TRAINED), Network(onnx.load(ready(wishes.model)), SCALED)
     base = needs(dense).total_macs or 0, shipped(dense).predict(data.test.x).argmax(1)
     line("whole", dense, base, data, 0, wishes.seed)
     with tempfile.TemporaryDirectory() as folder:
@@ -57,7 +58,7 @@ def main(wishes: argparse.Namespace) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", type=Path)
+    parser.add_argument("model", type=Path, nargs="?", default=Path("vit.onnx"))
     parser.add_argument("--shares", type=float, nargs="+", default=[0.52, 0.7])
     parser.add_argument("--rank", choices=("budget", "sensitivity"), default="budget")
     parser.add_argument("--convolutions", choices=("cp", "tucker", "spatial", "whole"), default="cp")

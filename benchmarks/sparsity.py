@@ -7,7 +7,6 @@ the test rows, paired, decide. Goal: the adaptive one better by more than the in
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.strangers import FASHION, idx
+from benchmarks.strangers import FASHION, idx, ready
 from optimizers.compress.prune_weights import WeightPruning
 from optimizers.compress.sparse_layers import weights
 from optimizers.context import Context
@@ -55,8 +54,7 @@ def main(model: Path, rows: int, epochs: int, sparsity: float, seed: int) -> int
     if not FASHION.is_dir():
         print(f"skipped: no Fashion-MNIST at {FASHION}")
         return 0
-    if not model.exists():
-        subprocess.run([sys.executable, "-m", "benchmarks.strangers", str(model)], check=True)
+    ready(model)
     data = fashion(rows, seed)
     network = load_model(model)         # its preprocessing is the default: pictures in 0..1
     right = {"dense": score(network, data)}

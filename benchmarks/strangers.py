@@ -160,6 +160,15 @@ def train(net: str, epochs: int, seed: int = 0, batch: int = 128) -> tuple[nn.Mo
     return model.cpu().to(memory_format=torch.contiguous_format), right / len(ty)
 
 
+def ready(path: Path) -> Path:
+    """The file, trained first where it is not there; its stem names the net."""
+    if not path.exists():
+        made, accuracy = train(path.stem if path.stem in NETS else "resnet8", 12)
+        export(made, path)
+        print(f"trained {path}: top-1 {accuracy:.4f}", flush=True)
+    return path
+
+
 def export(model: nn.Module, path: Path) -> None:
     batch = torch.export.Dim("batch", min=1, max=4096)
     program = torch.onnx.export(model, (torch.zeros(2, 1, 28, 28),), dynamo=True, input_names=["image"], output_names=["logits"],
