@@ -189,7 +189,7 @@ def test_a_device_must_make_sense(api):
 
 def test_chains_are_recipes_a_job_takes(api):
     rows = {row["name"]: row for row in api.get("/chains").json()}
-    assert [step["technique"] for step in rows["half"]["recipe"]["steps"]] == ["prune-channels", "fine-tune", "quantize-static"]
+    assert [step["technique"] for step in rows["half"]["recipe"]["steps"]] == ["prune-channels", "distill", "quantize-static"]
     assert rows["half"]["title"] and rows["half"]["why"].endswith(".")
 
 

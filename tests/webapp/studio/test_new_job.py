@@ -93,7 +93,7 @@ def test_a_chain_adds_all_its_steps_with_its_parameters(garden):
     data = steps.edited(data_of(step=[], new_technique="train"), "add")
     data["new_technique"] = "chain half"
     data = steps.edited(data, "add")
-    assert [data[f"technique-{key}"] for key in data.getlist("step")] == ["train", "prune-channels", "fine-tune", "quantize-static"]
+    assert [data[f"technique-{key}"] for key in data.getlist("step")] == ["train", "prune-channels", "distill", "quantize-static"]
     built = steps.recipe_of(steps.forms_of(data), 0)
     assert built.steps[1].share == 0.5
     data["new_technique"] = "chain nothing"
