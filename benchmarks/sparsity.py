@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.strangers import FASHION, idx, ready
-from optimizers.compress.prune_weights import WeightPruning
-from optimizers.compress.sparse_layers import weights
+from optimizers.compress.prune.weights import WeightPruning
+from optimizers.compress.prune.weights_layers import weights
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.measure.statistics import paired_difference, verdict

@@ -109,7 +109,7 @@ class Recipe:
 def build(technique: type[Technique], params: dict[str, Any], where: str = "") -> Technique:
     """A technique from untrusted parameters; raises OptimizerError with the first thing that is wrong.
 
-    >>> from optimizers.compress.prune_channels import ChannelPruning
+    >>> from optimizers.compress.prune.channels import ChannelPruning
     >>> build(ChannelPruning, {"share": 1.4})
     Traceback (most recent call last):
         ...

@@ -50,7 +50,7 @@ Treat = Callable[[Layer], "np.ndarray | None"]
 def rounded(bits: int) -> Treat:
     """Nearest on a grid of so many bits, a scale for each output channel."""
     def treat(layer: Layer) -> np.ndarray:
-        from optimizers.compress.weight_grid import on_grid
+        from optimizers.compress.quantize.weight_grid import on_grid
 
         return on_grid(layer.weight, bits, layer.channels).weight
     return treat

@@ -58,7 +58,7 @@ class Sparsifying(Fitting):
                            mend="Name a labelled dataset, or use 'prune-weights'.", code="no-dataset")
         if refusal := mismatch(model, dataset):
             return refusal
-        from optimizers.compress.prune_weights import all_whole
+        from optimizers.compress.prune.weights import all_whole
 
         return all_whole(model, self.keep, self.ends) if model is not None else None
 

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, fx, nn
 
-from optimizers.compress.prune_weights_work import told
-from optimizers.compress.ranking import across, dealt, erdos_renyi, least
-from optimizers.compress.sparse_layers import treated
+from optimizers.compress.prune.weights_layers import treated
+from optimizers.compress.prune.weights_ranking import across, dealt, erdos_renyi, least
+from optimizers.compress.prune.weights_work import told
 from optimizers.training.callback import Callback
 from optimizers.training.loop import Run, fit
 from optimizers.training.zeros import prunable

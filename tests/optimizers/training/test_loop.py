@@ -201,6 +201,6 @@ def test_refusals_come_from_cards_alone():
 
 
 def test_the_techniques_load_no_heavy_library():
-    code = "import sys, optimizers.training.train, optimizers.training.fine_tune, optimizers.compress.prune_channels;" \
+    code = "import sys, optimizers.training.train, optimizers.training.fine_tune, optimizers.compress.prune.channels;" \
            "print([m for m in ('torch', 'onnx', 'numpy', 'onnxruntime', 'sklearn') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from optimizers.cards import DatasetCard, Layer, ModelCard
-from optimizers.compress.sparse_layers import weights
+from optimizers.compress.prune.weights_layers import weights
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.device import catalogue
