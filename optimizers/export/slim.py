@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import onnx
 
+from optimizers.cards import WEIGHTED
 from optimizers.models.graph import opset
 
-NAMED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "MatMulNBits")       # layers a person may want to name; other nodes lose theirs
+NAMED = (*WEIGHTED, "MatMulNBits")         # layers a person may want to name; other nodes lose theirs
 
 
 def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:

@@ -12,9 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from optimizers.cards import WEIGHTED
 from optimizers.models.graph import attributes, constants, copied, uses, without_unread
-
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import param
 from optimizers.training.settings import Fitting, mismatch
@@ -53,10 +54,7 @@ class Sparsifying(Fitting):
                           low=0, high=1000, unit="epochs")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset",
-                           mend="Name a labelled dataset, or use 'prune-weights'.", code="no-dataset")
-        if refusal := mismatch(model, dataset):
+        if refusal := refusals.no_rows(dataset, "Name a labelled dataset, or use 'prune-weights'.") or mismatch(model, dataset):
             return refusal
         from optimizers.compress.prune.weights import all_whole
 

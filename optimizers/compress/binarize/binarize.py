@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
+from optimizers.cards import WEIGHTED
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, param
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 KINDS = ("Conv", "Gemm")            # that can become binary
-WEIGHTED = (*KINDS, "ConvTranspose", "MatMul")
 
 
 class Binarization(Fitting):
@@ -50,17 +51,14 @@ class Binarization(Fitting):
     keep: tuple[str, ...] = param((), "Names of layers left in float, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset.", code="no-dataset")
+        if refusal := refusals.no_rows(dataset) or mismatch(model, dataset):
+            return refusal
         if not speaks(device, "fp32"):
             return Refusal(wrong=f"{device.title} has no fp32 arithmetic, which the first and the last layer need.",
                            mend="Use 'quantize-static'.", code="device-dtype")
-        if refusal := mismatch(model, dataset):
-            return refusal
         layers = {layer.name: layer.operator for layer in model.layers} if model is not None else {}
-        if missing := [name for name in self.keep if layers and name not in layers]:
-            return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="binarize.keep",
-                           mend=f"Layers: {', '.join(sorted(layers)[:6])}.", code="unknown-layer")
+        if layers and (refusal := refusals.unknown(layers, self.keep, "keep")):
+            return refusal
         hidden = [name for name, kind in layers.items() if kind in WEIGHTED][1:-1]
         if layers and not any(layers[name] in KINDS and name not in self.keep for name in hidden):
             return Refusal(wrong="The model has no Conv or Gemm between its first and its last layer, and only those become binary.",

@@ -14,6 +14,7 @@ from optimizers.errors import OptimizerError
 from optimizers.models.fold import channel_axis
 from optimizers.models.graph import uses
 from optimizers.models.rewrite import Layer, weighted
+from optimizers.refusals import must_know
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,7 @@ class Seen:
 def chosen(proto: onnx.ModelProto, keep: tuple[str, ...]) -> tuple[list[Layer], dict[str, str]]:
     """(layers that become binary, name -> reason for those with weights that do not). Raises OptimizerError where none is left."""
     layers = list(weighted(proto))
-    if unknown := [name for name in keep if name not in {layer.name for layer in layers}]:
-        raise OptimizerError(f"There is no layer named '{unknown[0][:80]}'.", "binarize.keep",
-                             f"Layers: {', '.join(layer.name for layer in layers[:6])}.", "unknown-layer")
+    must_know((layer.name for layer in layers), keep, "keep")
     read, before, after = uses(proto), *ends(proto, layers)
     left: dict[str, str] = {}
     for layer in layers:

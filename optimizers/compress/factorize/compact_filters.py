@@ -50,7 +50,7 @@ class CompactFilters(Technique):
     keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        return nothing_to_split(model, self.name, self.keep, ("Conv",))
+        return nothing_to_split(model, self.keep, ("Conv",))
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """Each step takes 32 rows forward and backward; the walk takes all rows forward three times."""

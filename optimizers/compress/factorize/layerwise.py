@@ -22,6 +22,7 @@ from optimizers.models.graph import constants, uses
 from optimizers.models.graph_facts import analyse
 from optimizers.models.network import Network
 from optimizers.models.rewrite import Layer, weighted
+from optimizers.refusals import must_know
 
 BYTES = 2**29           # of tensors alive at once in a walk; fewer rows are taken where they would need more
 SAMPLES = 20_000        # positions that a least squares fit is made of, at most (or ten for each unknown)
@@ -74,10 +75,7 @@ def find(network: Network, module: fx.GraphModule, example: Tensor, keep: Sequen
     Raises OptimizerError for a name in `keep` that no layer has, and for weights that are not finite.
     """
     search = Search(network, module, shapes(module, example))
-    names = [layer.name for layer in search.named]
-    for name in keep:
-        if name not in names:
-            raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", "keep", "Use the names on the model's page.", "unknown-layer")
+    must_know((layer.name for layer in search.named), keep, "keep")
     left = {layer.name: "asked for" if layer.name in keep else search.why_not(layer) for layer in search.named}
     found = {site.node: site for layer in search.named if not left[layer.name] for site in [search.site(layer)]}
     return [found[node] for node in module.graph.nodes if node in found], {name: why for name, why in left.items() if why}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 
@@ -53,7 +54,7 @@ class LowRank(Technique):
     keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        return nothing_to_split(model, self.name, self.keep)
+        return nothing_to_split(model, self.keep)
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """Three forward passes over the rows, a fit of each layer, and for sensitivity a pass over validation for each; each sweep of CP
@@ -78,19 +79,10 @@ class LowRank(Technique):
         return f"low rank {self.energy * 100:.3g}\u202f% energy" if self.rank == "energy" else f"low rank {self.share * 100:.0f}\u202f%"
 
 
-def nothing_to_split(model: ModelCard | None, technique: str, keep: tuple[str, ...],
-                     operators: tuple[str, ...] = WEIGHTED) -> Refusal | None:
+def nothing_to_split(model: ModelCard | None, keep: tuple[str, ...], operators: tuple[str, ...] = WEIGHTED) -> Refusal | None:
     """Why no layer of a model can be replaced by smaller ones, decided from its card: the family, the operators, the layers kept."""
     if model is None:
         return None
-    if model.family != "network":
-        return Refusal(wrong="The model runs in ONNX Runtime only, so its layers cannot be replaced.", where="model",
-                       mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
-    if model.operators and not any(model.operators.get(name) for name in operators):
-        return Refusal(wrong=f"The network has no {' or '.join(operators)}, so there is nothing to replace.", where="model",
-                       mend="Look at its operators on the model's page.", code="nothing-to-split")
-    names = {layer.name for layer in model.layers}
-    if missing := [name for name in keep if names and name not in names]:
-        return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where=f"{technique}.keep",
-                       mend=f"Layers: {', '.join(sorted(names)[:6])}.", code="unknown-layer")
-    return None
+    return (refusals.beyond_torch(model, "its layers cannot be replaced")
+            or refusals.lacking(model, operators, "there is nothing to replace", "nothing-to-split")
+            or refusals.unknown_layer(model, keep, "keep"))

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from optimizers.cards import WEIGHTED
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
@@ -18,7 +19,7 @@ from optimizers.models.fold import fold_batch_norm
 from optimizers.models.from_onnx import values
 from optimizers.models.graph import copied, without_unread
 from optimizers.models.network import Network
-from optimizers.models.rewrite import WEIGHTED, copy_of
+from optimizers.models.rewrite import copy_of
 from optimizers.models.tracing import Value
 
 ROWS = 8

@@ -13,6 +13,7 @@ from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
 from optimizers.models.network import Network
+from optimizers.refusals import must_know
 from optimizers.training.where import use_threads
 
 if TYPE_CHECKING:
@@ -46,9 +47,8 @@ def prune(network: Network, data: Dataset, settings: BlockPruning, ctx: Context)
 
 def removable(proto: onnx.ModelProto, keep: tuple[str, ...], least: int = 1) -> list[Block]:
     found = blocks(proto)
-    if least and (strange := set(keep) - {name for block in found for name in (block.name, block.made)}):
-        raise OptimizerError(f"There is no block '{min(strange)[:80]}' to keep.", "keep",
-                             f"Blocks of this network: {', '.join(block.name for block in found[:12]) or 'none'}.", "unknown-block")
+    if least:
+        must_know((*(block.name for block in found), *(block.made for block in found)), keep, "keep", "block")
     found = [block for block in found if not {block.name, block.made} & set(keep)]
     if len(found) < least:
         raise OptimizerError("No block of this network can go: none is a sum x + f(x) whose branch keeps the shape, or all are kept.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 from optimizers.training.fine_tune import FineTuning
@@ -52,15 +53,13 @@ class ChannelPruning(Technique):
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None:
             return mismatch(model, dataset) if self.between() else None
-        if model.family != "network":
-            return Refusal(wrong="The model runs in ONNX Runtime only, so channels cannot be removed from it.", where="model",
-                           mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
+        if refusal := refusals.beyond_torch(model, "channels cannot be removed from it"):
+            return refusal
         if model.layers and len(model.layers) < 2:
             return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
                            mend="Quantize it instead.", code="nothing-to-prune")
-        if self.score in ("taylor", "hessian") and dataset is not None and (dataset.task == "unlabelled" or model.task == "other"):
-            return Refusal(wrong=f"The score '{self.score}' needs labels that the network's output answers to.", where="score",
-                           mend="Use 'l2'.", code="no-labels")
+        if self.score in ("taylor", "hessian") and (refusal := refusals.unanswered(self.score, model, dataset)):
+            return refusal
         return mismatch(model, dataset) if self.between() else None
 
     def between(self) -> int:

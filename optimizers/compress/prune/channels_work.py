@@ -24,6 +24,7 @@ from optimizers.errors import OptimizerError
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
 from optimizers.models.sequences import on_sequences
+from optimizers.refusals import must_know
 from optimizers.training.batches import Rows
 from optimizers.training.where import use_threads
 
@@ -181,9 +182,7 @@ def kept_paths(network: Network, module: fx.GraphModule, names: tuple[str, ...])
         path, _, field = binding.path.rpartition(".")
         if field == "weight":
             known |= {path: path, binding.name: path, nodes.get(binding.name, path): path}
-    for name in names:
-        if name not in known:
-            raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", "keep", "Use the names on the model's page.", "unknown-layer")
+    must_know(known, names, "keep")
     return {known[name] for name in names}
 
 

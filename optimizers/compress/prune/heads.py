@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 
@@ -39,12 +40,10 @@ class HeadPruning(Technique):
     keep: tuple[str, ...] = param((), "Names of attentions left whole: their Softmax, as the candidate's notes list it")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        if self.score == "taylor" and dataset is not None and (dataset.task == "unlabelled" or (model and model.task == "other")):
-            return Refusal(wrong="The Taylor score needs labels that the network's output answers to.", where="score", mend="Use 'l2'.",
-                           code="no-labels")
-        if model is not None and model.family != "network":
-            return Refusal(wrong="The model runs in ONNX Runtime only, so heads cannot be followed through it.", where="model",
-                           mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
+        if self.score == "taylor" and (refusal := refusals.unanswered(self.score, model, dataset)):
+            return refusal
+        if model is not None and (refusal := refusals.beyond_torch(model, "heads cannot be followed through it")):
+            return refusal
         if model is None or not model.operators or set(model.operators) >= NEEDED:
             return None
         return Refusal(wrong="The network has no attention (no Softmax between products), so it has no heads.", where="model",

@@ -21,6 +21,7 @@ from optimizers.models import graph as onnx_graph
 from optimizers.models.graph import constants
 from optimizers.models.network import Network
 from optimizers.models.rewrite import with_tensors
+from optimizers.refusals import must_know
 from optimizers.training.batches import Rows
 from optimizers.training.head import logits
 from optimizers.training.where import use_threads
@@ -52,9 +53,7 @@ def prune(network: Network, data: Dataset, settings: HeadPruning, ctx: Context) 
 
 def chosen(found: list[Attention], left: dict[str, str], keep: tuple[str, ...]) -> list[Attention]:
     names = [attention.name for attention in found]
-    if strange := set(keep) - set(names) - set(left):
-        raise OptimizerError(f"There is no attention '{min(strange)[:80]}' to keep.", "keep",
-                             f"Attentions of this network: {', '.join(names[:12]) or 'none'}.", "unknown-attention")
+    must_know((*names, *left), keep, "keep", "attention")
     found = [attention for attention in found if attention.name not in keep and attention.heads > 1]
     if not found:
         why = "; ".join(f"{name}: {reason}" for name, reason in list(left.items())[:3])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
+from optimizers.cards import WEIGHTED
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
     from optimizers.data.dataset import Dataset
     from optimizers.device import Device
     from optimizers.models.network import Network
-
-HOLDERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 class WeightPruning(Technique):
@@ -45,10 +45,7 @@ class WeightPruning(Technique):
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None:
             return None
-        if model.quantized:
-            return Refusal(wrong="The model is quantized already, and its integers are not ranked here.", where="model",
-                           mend="Start from the float network it was made of.", code="already-quantized")
-        if refusal := all_whole(model, self.keep, self.ends):
+        if refusal := refusals.quantized(model) or all_whole(model, self.keep, self.ends):
             return refusal
         if self.score == "activation" and len(model.inputs) > 1:
             return Refusal(wrong=f"The model has {len(model.inputs)} inputs, and calibration rows fill one.", where="score",
@@ -70,7 +67,7 @@ class WeightPruning(Technique):
 
 def all_whole(model: ModelCard, keep: tuple[str, ...], ends: bool) -> Refusal | None:
     """Why no layer would become sparse: there is none, or each is left whole."""
-    holders = [layer.name for layer in model.layers if layer.operator in HOLDERS]
+    holders = [layer.name for layer in model.layers if layer.operator in WEIGHTED]
     if not model.layers or (set(holders) - set(keep) and (ends or len(holders) > 2)):
         return None
     wrong = f"All {len(holders)} layers with weights are left whole." if holders else "The model has no layer whose weights can be zero."

@@ -12,6 +12,7 @@ import onnx
 from optimizers.errors import OptimizerError
 from optimizers.models.graph import attributes
 from optimizers.models.rewrite import Layer, weighted
+from optimizers.refusals import must_know
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,7 @@ def treated(proto: onnx.ModelProto, keep: Collection[str], ends: bool, where: st
     """
     found = weights(proto)
     known = {name: weight for weight in found for name in (weight.name, weight.called, *(layer.name for layer in weight.layers))}
-    for name in keep:
-        if name not in known:
-            raise OptimizerError(f"There is no layer '{name[:80]}' to keep.", f"{where}.keep",
-                                 f"Layers: {', '.join(weight.called for weight in found[:6])}.", "unknown-layer")
+    must_know((*(weight.called for weight in found), *known), keep, "keep")
     whole = {known[name].name for name in keep} | ({found[0].name, found[-1].name} if found and not ends else set())
     left = [weight for weight in found if weight.name not in whole]
     if not left:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from optimizers.errors import Refusal
-from optimizers.measure.device_model import speaks
+from optimizers import refusals
 from optimizers.technique import State, param
 from optimizers.training.settings import Fitting, mismatch
 
@@ -32,12 +31,8 @@ class QuantizationAwareTraining(Fitting):
     keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
 
     def refuse(self, model, dataset, device):
-        if not speaks(device, "int8"):
-            return Refusal(wrong=f"{device.title} has no 8-bit integer kernels.", mend="Keep the network in float on this device.",
-                           code="device-dtype")
-        if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset.", code="no-dataset")
-        return mismatch(model, dataset) or self.static().refuse(model, dataset, device)
+        return (refusals.no_integers(device) or refusals.no_rows(dataset) or mismatch(model, dataset)
+                or self.static().refuse(model, dataset, device))
 
     def static(self):
         """The plain quantization this one starts from and is written by."""

@@ -29,6 +29,7 @@ from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
 from optimizers.models.fold import fold_batch_norm
 from optimizers.models.rewrite import Layer, weighted
+from optimizers.refusals import must_know
 
 if TYPE_CHECKING:
     from optimizers.compress.quantize.static import StaticQuantization
@@ -68,9 +69,9 @@ class Bench:
         for name in wanted:
             match = next((layer for layer in self.layers if layer == name or layer.startswith(f"{name}/")), None)
             if match is None:
-                raise OptimizerError(f"There is no layer named '{name[:80]}'.", "quantize-static.keep_float",
-                                     f"Layers: {', '.join(list(self.layers)[:6])}.", "unknown-layer")
-            found.append(match)
+                must_know(self.layers, [name], "keep_float")
+            else:
+                found.append(match)
         return tuple(found)
 
     def narrow(self, device: Device | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from optimizers import refusals
 from optimizers.compress.quantize.static import all_buried
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
@@ -26,15 +27,9 @@ class DynamicQuantization(Technique):
         if "onnxruntime" not in device.runtimes:
             return Refusal(wrong="Generated C has fixed scales; ranges cannot be found at run time.",
                            mend="Use 'quantize-static' on this device.", code="device-runtime")
-        if not speaks(device, "int8"):
-            return Refusal(wrong=f"{device.title} has no 8-bit integer kernels.", mend="Keep the network in float on this device.",
-                           code="device-dtype")
-        if model is None:
-            return None
-        if model.quantized:
-            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
-                           code="already-quantized")
-        if refusal := all_buried(model):
+        if model is None or not speaks(device, "int8"):
+            return refusals.no_integers(device)
+        if refusal := refusals.quantized(model) or all_buried(model):
             return refusal
         if model.operators and not (model.operators.get("MatMul") or model.operators.get("Gemm")):
             return Refusal(wrong="The network has no MatMul or Gemm, and dynamic int8 changes nothing else.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 
@@ -26,9 +27,8 @@ class CrossLayerEqualization(Technique):
     def refuse(self, model, dataset, device):
         if model is None:
             return None
-        if model.quantized:
-            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
-                           code="already-quantized")
+        if refusal := refusals.quantized(model):
+            return refusal
         if model.layers and len(model.layers) < 2:
             return Refusal(wrong="The network has one layer with weights, and equalizing needs two that follow each other.",
                            mend="Quantize it as it is.", code="nothing-to-equalize")

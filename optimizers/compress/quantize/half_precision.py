@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import rate, speaks
 from optimizers.technique import State, Technique, param
@@ -36,12 +37,9 @@ class HalfPrecision(Technique):
         if self.arithmetic == "half" and (self.kind == "bf16" or not speaks(device, "fp16")):
             wrong = "bf16 is stored only: ONNX Runtime has no processor kernels for it." if self.kind == "bf16" else \
                 f"{device.title} has no half-precision arithmetic."
-            return Refusal(wrong=wrong, where="half-precision.arithmetic", mend="Use 'auto' or 'float': half the bytes all the same.",
+            return Refusal(wrong=wrong, where="arithmetic", mend="Use 'auto' or 'float': half the bytes all the same.",
                            code="device-dtype")
-        if model is not None and model.quantized:
-            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
-                           code="already-quantized")
-        return None
+        return refusals.quantized(model) if model is not None else None
 
     def halves(self, device) -> bool:
         """Whether the arithmetic is in 16 bits too."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, Technique, param
@@ -63,27 +64,15 @@ class StaticQuantization(Technique):
     keep_above: float = param(0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")
 
     def refuse(self, model, dataset, device):
-        if not speaks(device, "int8"):
-            return Refusal(wrong=f"{device.title} has no 8-bit integer kernels.", mend="Keep the network in float on this device.",
-                           code="device-dtype")
-        if model is None:
-            return None
-        if model.quantized:
-            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
-                           code="already-quantized")
-        if model.operators and not any(model.operators.get(name) for name in WEIGHTED):
-            return Refusal(wrong="The network has no Conv, Gemm or MatMul, so there is nothing to run in int8.",
-                           mend="Look at its operators on the model's page.", code="nothing-to-quantize")
+        if model is None or not speaks(device, "int8"):
+            return refusals.no_integers(device)
+        if refusal := refusals.quantized(model) or refusals.lacking(model, WEIGHTED, "there is nothing to run in int8",
+                                                                    "nothing-to-quantize"):
+            return refusal
         if (self.rounding == "adaptive" or self.bias_correction) and model.family != "network":
             return Refusal(wrong="Adaptive rounding and bias correction run layer by layer in torch, which cannot hold this network.",
-                           where="quantize-static.rounding", mend="Use 'nearest' without bias correction.", code="graph-only")
-        if refusal := all_buried(model):
-            return refusal
-        names = {layer.name for layer in model.layers}
-        if missing := [name for name in self.keep_float if names and name not in names]:
-            return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="quantize-static.keep_float",
-                           mend=f"Layers: {', '.join(sorted(names)[:6])}.", code="unknown-layer")
-        return None
+                           where="rounding", mend="Use 'nearest' without bias correction.", code="graph-only")
+        return all_buried(model) or refusals.unknown_layer(model, self.keep_float, "keep_float")
 
     def seconds(self, model, dataset):
         """About 2 s of overhead, and 40 MMACs a millisecond over the calibration rows; histograms cost six times that."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import State, Technique, param
 
@@ -33,9 +34,8 @@ class WeightQuantization(Technique):
                            mend="Use 'quantize-static' on this device.", code="device-runtime")
         if model is None:
             return None
-        if model.quantized:
-            return Refusal(wrong="The network is already quantized.", mend="Start from the float network it was made of.",
-                           code="already-quantized")
+        if refusal := refusals.quantized(model):
+            return refusal
         if model.operators and not model.operators.get("MatMul") and not model.operators.get("Gemm"):
             return Refusal(wrong="The network has no MatMul or Gemm, and blocks of few bits change nothing else.",
                            mend="Use 'quantize-static': it runs convolutions in integers.", code="nothing-to-quantize")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from optimizers.errors import Refusal
+from optimizers import refusals
+from optimizers.cards import WEIGHTED
 from optimizers.technique import param
 from optimizers.training.settings import Fitting, mismatch
-
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 class WeightClustering(Fitting):
@@ -38,23 +37,12 @@ class WeightClustering(Fitting):
 
     def refuse(self, model, dataset, device):
         if model is not None:
-            if model.quantized:
-                return Refusal(wrong="The network is already quantized, so its weights share few values as it is.",
-                               mend="Start from the float network it was made of, or end with 'entropy-code' alone.",
-                               code="already-quantized")
-            if model.operators and not any(model.operators.get(name) for name in WEIGHTED):
-                return Refusal(wrong=f"The network has no {', '.join(WEIGHTED[:-1])} or {WEIGHTED[-1]}, so there are no weights to share.",
-                               mend="Look at its operators on the model's page.", code="nothing-to-cluster")
-            names = {layer.name for layer in model.layers}
-            if missing := [name for name in self.keep if names and name not in names]:
-                return Refusal(wrong=f"There is no layer named '{missing[0][:80]}'.", where="cluster-weights.keep",
-                               mend=f"Layers: {', '.join(sorted(names)[:6])}.", code="unknown-layer")
+            found = refusals.quantized(model) or refusals.lacking(model, WEIGHTED, "there are no weights to share", "nothing-to-cluster")
+            if refusal := found or refusals.unknown_layer(model, self.keep, "keep"):
+                return refusal
         if not self.epochs:
             return None
-        if dataset is None:
-            return Refusal(wrong="There is no dataset to train the values on.", where="dataset",
-                           mend="Name a labelled dataset, or set epochs to 0.", code="no-dataset")
-        return mismatch(model, dataset)
+        return refusals.no_rows(dataset, "Name a labelled dataset, or set epochs to 0.") or mismatch(model, dataset)
 
     def seconds(self, model, dataset):
         """Sorting and k-means take about a second for each million weights; a training step half as long again as a plain one."""

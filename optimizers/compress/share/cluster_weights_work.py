@@ -12,6 +12,7 @@ from torch.nn.utils import parametrize
 from optimizers.errors import OptimizerError
 from optimizers.models.fold import fold_batch_norm
 from optimizers.models.rewrite import Layer, weighted, with_tensors
+from optimizers.refusals import must_know
 from optimizers.training.callback import Callback
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[n
     """
     layers = list(weighted(network.proto))
     kept = {layer.node.input[1] for layer in layers if layer.name in settings.keep}
-    if missing := set(settings.keep) - {layer.name for layer in layers}:
-        raise OptimizerError(f"There is no layer '{min(missing)[:80]}' to keep.", "keep", "Use the names on the model's page.",
-                             "unknown-layer")
+    must_know((layer.name for layer in layers), settings.keep, "keep")
     found: dict[str, tuple[np.ndarray, int]] = {}
     for layer in layers:
         if layer.weight.dtype != np.float32 or layer.node.input[1] in kept:

@@ -105,7 +105,7 @@ def test_a_layer_that_gains_too_little_is_left_and_named(trained, digits, tmp_pa
     assert graph.constants(kept.proto)["top.conv.weight"].shape == graph.constants(trained.proto)["top.conv.weight"].shape
     with pytest.raises(OptimizerError, match="No convolution of this network would lose 95%"):
         CompactFilters(steps=0, rows=32, minimum_gain=0.95).apply(trained, digits, Context(tmp_path))
-    with pytest.raises(OptimizerError, match="no layer 'nowhere' to keep"):
+    with pytest.raises(OptimizerError, match="no layer named 'nowhere'"):
         CompactFilters(keep=("nowhere",)).apply(trained, digits, Context(tmp_path))
 
 

@@ -159,7 +159,7 @@ def test_what_cannot_be_split_is_left_and_named(tmp_path):
 
 def test_bad_input_is_refused_with_the_layer_named(tmp_path):
     data = data_of(12)
-    with pytest.raises(OptimizerError, match="no layer 'nowhere' to keep"):
+    with pytest.raises(OptimizerError, match="no layer named 'nowhere'"):
         LowRank(keep=("nowhere",)).apply(dense(), data, Context(tmp_path))
     spoilt = dense()
     stored = {"w": np.full((20, 12), np.nan, np.float32)}

@@ -97,7 +97,7 @@ def test_refusals_and_label(context):
     assert BlockPruning().refuse(card, None, None).code == "no-blocks"
     assert BlockPruning().refuse(card.model_copy(update={"operators": {"Conv": 3, "Add": 1}}), None, None) is None
     network = net(TWO, stored(), (1, 6, 6))
-    with pytest.raises(OptimizerError, match="no block 'nowhere' to keep"):
+    with pytest.raises(OptimizerError, match="no block named 'nowhere'"):
         BlockPruning(keep=("nowhere",)).apply(network, noise((1, 6, 6), classes=4), context)
     with pytest.raises(OptimizerError, match="No block of this network can go"):
         BlockPruning(keep=("sum1", "sum2")).apply(network, noise((1, 6, 6), classes=4), context)

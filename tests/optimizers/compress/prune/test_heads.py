@@ -131,6 +131,6 @@ def test_refusals_and_label(context):
     assert HeadPruning().refuse(card.model_copy(update={"family": "graph"}), None, None).code == "graph-only"
     unlabelled = DatasetCard(kind="array", title="", task="unlabelled")
     assert HeadPruning(score="taylor").refuse(None, unlabelled, None).code == "no-labels"
-    with pytest.raises(OptimizerError, match="no attention 'nowhere' to keep"):
+    with pytest.raises(OptimizerError, match="no attention named 'nowhere'"):
         HeadPruning(keep=("nowhere",)).apply(net([*SPLIT, *rest()], used([*SPLIT, *rest()], FUSED), ROW), noise(ROW), context)
     assert HeadPruning(share=0.25).label() == "prune heads 25\u202f%"

@@ -109,7 +109,7 @@ def test_what_is_named_or_at_an_end_stays(context):
     whole = [name for name, array in found.items() if (array != 0).all()]
     assert whole == ["stem.conv.weight", "block1.pointwise.conv.weight", "head.weight"]
     assert "Without a zero: stem.conv, block1.pointwise.conv, head." in made.notes
-    with pytest.raises(OptimizerError, match="There is no layer 'nowhere' to keep"):
+    with pytest.raises(OptimizerError, match="There is no layer named 'nowhere'"):
         pruned(network, context, data, keep=("nowhere",))
 
 
