@@ -8,6 +8,7 @@ from optimizers.compress.graph.swap_activations import ActivationSwap
 from optimizers.compress.prune.blocks import BlockPruning
 from optimizers.compress.prune.channels import ChannelPruning
 from optimizers.compress.prune.heads import HeadPruning
+from optimizers.compress.prune.sparsify import Sparsifying
 from optimizers.compress.prune.weights import WeightPruning
 from optimizers.compress.quantize.aware import QuantizationAwareTraining
 from optimizers.compress.quantize.dynamic import DynamicQuantization
@@ -21,7 +22,6 @@ from optimizers.compress.share.entropy_code import EntropyCoding
 from optimizers.technique import Technique
 from optimizers.training.distill import Distillation
 from optimizers.training.fine_tune import FineTuning
-from optimizers.training.sparsify import Sparsifying
 from optimizers.training.train import Training
 
 TECHNIQUES: dict[str, type[Technique]] = {

@@ -43,6 +43,11 @@ class Layer:
         return 0 if self.kind == "Conv" or turned else self.weight.ndim - 1
 
     @property
+    def depthwise(self) -> bool:
+        """Whether each output channel of a convolution reads one input channel of several."""
+        return self.kind == "Conv" and self.groups > 1 and self.weight.shape[1] == 1
+
+    @property
     def kernel(self) -> tuple[int, ...]:
         """Extents of a convolution's window, () for a matrix product."""
         return self.weight.shape[2:] if self.kind in ("Conv", "ConvTranspose") else ()

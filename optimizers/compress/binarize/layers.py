@@ -59,7 +59,7 @@ def why_not(layer: Layer, keep: tuple[str, ...], before: set[str], after: set[st
         return f"{layer.kind} of this form"
     if read[layer.node.input[1]] > 1:
         return "shares its weights"
-    return "depthwise" if layer.kind == "Conv" and layer.weight.shape[1] == 1 and layer.groups > 1 else ""
+    return "depthwise" if layer.depthwise else ""
 
 
 def ends(proto: onnx.ModelProto, layers: list[Layer]) -> tuple[set[str], set[str]]:

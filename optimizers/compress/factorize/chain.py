@@ -13,9 +13,8 @@ from onnx import helper
 from torch import Tensor, nn
 
 from optimizers.models.graph import attributes
+from optimizers.models.modules import CONVS
 from optimizers.models.rewrite import Layer, Part, fresh
-
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class Ghost(nn.Module):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizers.models.axes import unfolded
+
 Array = np.ndarray
 
 
@@ -28,15 +30,6 @@ def lost(values: Array) -> Array:
     """
     whole = float(values.sum())
     return np.concatenate([[1.0], np.maximum(1 - np.cumsum(values) / whole, 0)]) if whole > 0 else np.zeros(len(values) + 1)
-
-
-def unfolded(weight: Array, axis: int) -> Array:
-    """The tensor as a matrix with `axis` as its rows.
-
-    >>> unfolded(np.zeros((4, 3, 5, 5)), 1).shape
-    (3, 100)
-    """
-    return np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
 
 
 def gram(weight: Array, axis: int) -> Array:

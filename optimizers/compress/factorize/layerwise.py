@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from optimizers.compress.prune.channels_reach import NORMS, layers, shapes, shared
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
 from optimizers.models.graph import constants, uses
 from optimizers.models.graph_facts import analyse
+from optimizers.models.modules import NORMS, layers, shapes, shared
 from optimizers.models.network import Network
 from optimizers.models.rewrite import Layer, weighted
 from optimizers.refusals import must_know

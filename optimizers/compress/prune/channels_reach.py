@@ -3,40 +3,19 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
 from optimizers.models import operators
+from optimizers.models.modules import CONVS, NORMS, TRANSPOSED, layers, shapes, shared
 
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-ROOTS = (*CONVS, nn.Linear)
 ALONE = {F.relu, F.relu6, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.hardswish, F.mish, F.softplus, F.softsign, torch.sigmoid,
          torch.tanh,
          torch.erf, torch.exp, torch.sqrt, torch.abs, torch.neg, torch.clamp, operators.hard_sigmoid, torch.Tensor.to}
 PAIRED = {torch.add, torch.sub, torch.mul, torch.div, operators.divide, torch.pow, torch.maximum, torch.minimum, operator.add, operator.mul}
 POOLED = {F.max_pool1d, F.max_pool2d, F.max_pool3d, F.avg_pool1d, F.avg_pool2d, F.avg_pool3d, F.interpolate}
-
-
-def shapes(module: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, tuple[int, ...]]:
-    """The shape of every tensor on the way, for the batch x."""
-    found: dict[fx.Node, tuple[int, ...]] = {}
-
-    class Noting(fx.Interpreter):
-        def run_node(self, node: fx.Node) -> Any:
-            result = super().run_node(node)
-            if isinstance(result, torch.Tensor):
-                found[node] = tuple(result.shape)
-            return result
-
-    with torch.no_grad():
-        Noting(module).run(x)
-    return found
 
 
 def prunable(module: fx.GraphModule, x: torch.Tensor) -> set[str]:
@@ -49,21 +28,6 @@ def prunable(module: fx.GraphModule, x: torch.Tensor) -> set[str]:
         if str(node.target) not in tied and getattr(layer, "groups", 1) == 1 and safe(node, axis, module, extents):
             found.add(str(node.target))
     return found
-
-
-def layers(module: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module]]:
-    for node in module.graph.nodes:
-        if node.op == "call_module" and isinstance(module.get_submodule(str(node.target)), ROOTS):
-            yield node, module.get_submodule(str(node.target))
-
-
-def shared(module: nn.Module) -> set[str]:
-    """Paths of layers that share a weight with another."""
-    owners: dict[int, list[str]] = {}
-    for path, layer in module.named_modules():
-        for weight in layer.parameters(recurse=False):
-            owners.setdefault(id(weight), []).append(path)
-    return {path for paths in owners.values() if len(paths) > 1 for path in paths}
 
 
 def safe(start: fx.Node, axis: int, module: fx.GraphModule, extents: dict[fx.Node, tuple[int, ...]]) -> bool:

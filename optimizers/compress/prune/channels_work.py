@@ -14,13 +14,14 @@ import torch
 import torch_pruning as tp
 from torch import fx, nn
 
-from optimizers.compress.prune.channels_reach import CONVS, ROOTS, TRANSPOSED, layers, prunable, shapes
+from optimizers.compress.prune.channels_reach import prunable
 from optimizers.compress.prune.channels_score import scorer
 from optimizers.compress.prune.channels_widths import Cost, Group, granule, widths_by_layer, widths_by_network
 from optimizers.compress.prune.settle import few, refresh
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
+from optimizers.models.modules import CONVS, ROOTS, TRANSPOSED, layers, shapes
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
 from optimizers.models.sequences import on_sequences

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import onnx
 import torch
-from torch import fx, nn
+from torch import fx
 
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.measure.sensitivity import ROWS, told_by
 from optimizers.measure.shipped import Shipped
+from optimizers.models.modules import NORMS
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
 from optimizers.training.batches import Rows
@@ -29,7 +30,7 @@ def few(data: Dataset, seed: int) -> Split:
 @torch.no_grad()
 def refresh(module: fx.GraphModule, rows: Rows) -> None:
     """New statistics for every batch norm: the old ones describe channels that are gone."""
-    norms = [layer for layer in module.modules() if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d))]
+    norms = [layer for layer in module.modules() if isinstance(layer, NORMS)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

@@ -18,7 +18,8 @@ from torch.nn.utils import parametrize
 from optimizers.compress.quantize.bench import Bench, quiet
 from optimizers.compress.quantize.reconstruct import places_of
 from optimizers.compress.quantize.static_work import activation_type, kept_layers, lowered, reduced
-from optimizers.compress.quantize.weight_grid import Codes, across, best_scales, rounded, rows_of, top
+from optimizers.compress.quantize.weight_grid import Codes, best_scales, rounded, top
+from optimizers.models.axes import across, unfolded
 from optimizers.models.rewrite import weighted
 from optimizers.training.callback import Callback
 from optimizers.training.loop import fit
@@ -148,7 +149,7 @@ class WeightGrid(nn.Module):
     def __init__(self, weight: np.ndarray, bits: int, per_channel: bool) -> None:
         super().__init__()
         self.bits = bits
-        first = best_scales(rows_of(weight, 0) if per_channel else weight.reshape(1, -1), bits)
+        first = best_scales(unfolded(weight, 0) if per_channel else weight.reshape(1, -1), bits)
         self.step = nn.Parameter(torch.from_numpy(np.log(across(first, weight.ndim, 0)).astype(np.float32)).reshape(-1))
 
     def scales(self) -> Tensor:

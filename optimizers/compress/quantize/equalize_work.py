@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx
 
-from optimizers.models.fold import fold_batch_norm
-from optimizers.models.graph import attributes, uses
+from optimizers.models.axes import across, unfolded
+from optimizers.models.fold import channel_axis, fold_batch_norm
+from optimizers.models.graph import uses
 from optimizers.models.rewrite import Layer, weighted, with_tensors
 
 if TYPE_CHECKING:
@@ -68,20 +69,16 @@ def pairs_of(proto: onnx.ModelProto) -> list[Pair]:
 
 def out_axis(layer: Layer) -> int | None:
     """The axis of output channels; None for a layer that is not scaled by its rows."""
-    if layer.kind == "Conv":
-        return 0
-    if layer.kind == "Gemm":
-        known = attributes(layer.node)
-        plain = known.get("alpha", 1.0) == 1.0 and known.get("beta", 1.0) == 1.0
-        return (0 if known.get("transB", 0) else 1) if plain else None
-    return 1 if layer.kind == "MatMul" and layer.weight.ndim == 2 else None
+    if layer.kind == "MatMul":
+        return 1 if layer.weight.ndim == 2 else None
+    return channel_axis(layer.node) if layer.kind in ("Conv", "Gemm") else None
 
 
 def in_axis(layer: Layer) -> int | None:
     """The axis of input channels; a depthwise layer has them where its outputs are."""
     outs = out_axis(layer)
     if layer.kind == "Conv" and layer.groups > 1:
-        return 0 if layer.groups == layer.weight.shape[0] and layer.weight.shape[1] == 1 else None
+        return 0 if layer.depthwise and layer.groups == layer.weight.shape[0] else None
     return None if outs is None else 1 - outs if layer.weight.ndim == 2 else 1
 
 
@@ -96,19 +93,15 @@ def one(pair: Pair, held: dict[str, np.ndarray]) -> None:
     large, small = largest(first, pair.outs), largest(second, pair.ins)
     alive = (large > SMALLEST) & (small > SMALLEST)
     factor = np.where(alive, np.sqrt(np.where(alive, large, 1.0) / np.where(alive, small, 1.0)), 1.0)
-    held[pair.first.node.input[1]] = first / along(factor, first.ndim, pair.outs)
-    held[pair.second.node.input[1]] = second * along(factor, second.ndim, pair.ins)
+    held[pair.first.node.input[1]] = first / across(factor, first.ndim, pair.outs)
+    held[pair.second.node.input[1]] = second * across(factor, second.ndim, pair.ins)
     if pair.first.bias is not None:
         held[pair.first.node.input[2]] = held[pair.first.node.input[2]] / factor
 
 
 def largest(weight: np.ndarray, axis: int) -> np.ndarray:
     """Of each channel, the largest magnitude."""
-    return np.abs(np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)).max(axis=1)
-
-
-def along(factor: np.ndarray, axes: int, axis: int) -> np.ndarray:
-    return factor.reshape([-1 if at == axis else 1 for at in range(axes)])
+    return np.abs(unfolded(weight, axis)).max(axis=1)
 
 
 def unevenness(pairs: list[Pair], held: dict[str, np.ndarray]) -> float:

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from optimizers.compress.quantize.weight_grid import Codes, across, best_scales, rounded, rows_of, top
+from optimizers.compress.quantize.weight_grid import Codes, best_scales, rounded, top
+from optimizers.models.axes import across, unfolded
+from optimizers.models.modules import CONVS
 from optimizers.models.rewrite import weighted
 from optimizers.training.where import use_threads
 
@@ -25,7 +27,6 @@ BATCH = 32
 MOST_BYTES = 192 << 20          # of one layer's inputs held at once; fewer rows are taken beyond it
 STRETCH = (-0.1, 1.1)           # the rectified sigmoid reaches 0 and 1 with a slope left
 PULL = 0.01                     # weight of the term that drives roundings to 0 or 1
-CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def reconstruct(network: Network, fed: np.ndarray, bits: Mapping[str, int], ctx: Context, *, per_channel: bool = True,
@@ -48,7 +49,7 @@ def reconstruct(network: Network, fed: np.ndarray, bits: Mapping[str, int], ctx:
             inputs = inputs_of(shrunk, path, rows)
             targets = outputs_of(layer, inputs_of(whole, path, rows))
             weight = layer.get_parameter("weight").detach()
-            scales = best_scales(rows_of(weight.numpy(), 0) if per_channel else weight.numpy().reshape(1, -1), bits[name])
+            scales = best_scales(unfolded(weight.numpy(), 0) if per_channel else weight.numpy().reshape(1, -1), bits[name])
             codes = rounded(weight.numpy(), scales, bits[name], 0)
             if iterations:
                 codes = adaptive(layer, inputs, targets, scales, bits[name], iterations, rectified(whole, path))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizers.models.axes import across, unfolded
+
 RATIOS = np.linspace(0.3, 1.0, 57)       # of the largest weight, tried as the edge of the grid
 
 
@@ -44,7 +46,7 @@ def on_grid(weight: np.ndarray, bits: int, axis: int, per_channel: bool = True) 
     >>> codes.values.tolist()
     [[7, -3], [7, 0]]
     """
-    scales = best_scales(rows_of(weight, axis) if per_channel else weight.reshape(1, -1), bits)
+    scales = best_scales(unfolded(weight, axis) if per_channel else weight.reshape(1, -1), bits)
     return Codes(rounded(weight, scales, bits, axis), scales, axis, bits)
 
 
@@ -65,15 +67,3 @@ def best_scales(rows: np.ndarray, bits: int) -> np.ndarray:
 def rounded(weight: np.ndarray, scales: np.ndarray, bits: int, axis: int) -> np.ndarray:
     """int8 codes of least distance."""
     return np.clip(np.rint(weight / across(scales, weight.ndim, axis)), -top(bits), top(bits)).astype(np.int8)
-
-
-def rows_of(weight: np.ndarray, axis: int) -> np.ndarray:
-    """(channels, everything else)."""
-    return np.moveaxis(weight, axis, 0).reshape(weight.shape[axis], -1)
-
-
-def across(scales: np.ndarray, axes: int, axis: int) -> np.ndarray:
-    """The scales laid along one of so many axes."""
-    if len(scales) == 1:
-        return scales.reshape([1] * axes)
-    return scales.reshape([-1 if at == axis % axes else 1 for at in range(axes)])

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from optimizers.errors import OptimizerError
 from optimizers.models.fold import fold_batch_norm
-from optimizers.models.rewrite import Layer, weighted, with_tensors
+from optimizers.models.rewrite import weighted, with_tensors
 from optimizers.refusals import must_know
 from optimizers.training.callback import Callback
 
@@ -57,17 +57,13 @@ def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[n
         if not np.isfinite(layer.weight).all():
             raise OptimizerError("A weight is not a finite number, and means of it are not either.", layer.name,
                                  "Repair or retrain the network, or name this layer in 'keep'.", "weights-not-finite")
-        bits = min(8, settings.bits + (settings.depthwise if is_depthwise(layer) else 0))
+        bits = min(8, settings.bits + (settings.depthwise if layer.depthwise else 0))
         if layer.weight.size > 2**bits:
             found[layer.node.input[1]] = layer.weight, bits
     if not found:
         raise OptimizerError(f"No layer has more than {2**settings.bits} weights that could share values.", "model",
                              "Use fewer bits, or shorten the list of layers to keep.", "nothing-to-cluster")
     return found
-
-
-def is_depthwise(layer: Layer) -> bool:
-    return layer.groups > 1 and layer.kind == "Conv" and layer.weight.shape[1] == 1
 
 
 def shared(weights: np.ndarray, k: int, init: str, rng: np.random.Generator) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from optimizers import refusals
+from optimizers.compress.prune.weights import all_whole
 from optimizers.errors import Refusal
 from optimizers.technique import param
 from optimizers.training.settings import Fitting, mismatch
@@ -56,12 +57,10 @@ class Sparsifying(Fitting):
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if refusal := refusals.no_rows(dataset, "Name a labelled dataset, or use 'prune-weights'.") or mismatch(model, dataset):
             return refusal
-        from optimizers.compress.prune.weights import all_whole
-
         return all_whole(model, self.keep, self.ends) if model is not None else None
 
     def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
-        from optimizers.training.sparsify_work import sparsify
+        from optimizers.compress.prune.sparsify_work import sparsify
 
         return sparsify(model, data, self, ctx)
 

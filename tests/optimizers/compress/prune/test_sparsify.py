@@ -7,6 +7,9 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from optimizers.cards import DatasetCard, Layer, ModelCard
+from optimizers.compress.prune.sparsify import Sparsifying
+from optimizers.compress.prune.sparsify_movement import LOWEST, Masked
+from optimizers.compress.prune.sparsify_work import cubic
 from optimizers.compress.prune.weights_layers import weights
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
@@ -18,9 +21,6 @@ from optimizers.models.preprocessing import Preprocessing
 from optimizers.training import loop
 from optimizers.training.callback import Callback
 from optimizers.training.fine_tune import FineTuning
-from optimizers.training.sparsify import Sparsifying
-from optimizers.training.sparsify_movement import LOWEST, Masked
-from optimizers.training.sparsify_work import cubic
 from optimizers.training.zeros import Zeros
 
 METHODS = ("gradual", "rigl", "movement", "reallocate")

@@ -20,17 +20,17 @@ from optimizers.training.loop import Run, fit
 from optimizers.training.zeros import prunable
 
 if TYPE_CHECKING:
+    from optimizers.compress.prune.sparsify import Sparsifying
     from optimizers.context import Context
     from optimizers.data.dataset import Dataset
     from optimizers.models.network import Network
-    from optimizers.training.sparsify import Sparsifying
 
 DRAWN = 64          # layers whose density is drawn at most; a job's events are counted
 
 
 def sparsify(network: Network, data: Dataset, settings: Sparsifying, ctx: Context) -> Network:
     """The network trained to the share of zeros that was asked for."""
-    from optimizers.training.sparsify_movement import Movement
+    from optimizers.compress.prune.sparsify_movement import Movement
 
     chosen = treated(network.proto, settings.keep, settings.ends, settings.name)
     ways = {"gradual": Gradual, "rigl": Rigl, "reallocate": Reallocating, "movement": Movement}

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils import parametrize
 
+from optimizers.compress.prune.sparsify_work import Gradual, array_of
 from optimizers.errors import OptimizerError
 from optimizers.training.loop import Run
-from optimizers.training.sparsify_work import Gradual, array_of
 
 LOWEST = -1e30      # the score of a weight that came in as zero: it has no movement to judge by
 
