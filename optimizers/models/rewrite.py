@@ -13,7 +13,7 @@ import onnx
 from onnx import numpy_helper
 
 from optimizers.cards import WEIGHTED
-from optimizers.models.graph import attributes, constants, copied, uses, without_unread
+from optimizers.models.graph import attributes, constants, copied, set_nodes, uses, without_unread
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,7 @@ def replaced(proto: onnx.ModelProto, parts: dict[str, Part]) -> onnx.ModelProto:
         nodes.extend([node] if part is None else part.nodes)
         for name, array in (part.tensors if part is not None else {}).items():
             made.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-    kept = [copy_of(node) for node in nodes]
-    del made.graph.node[:]
-    made.graph.node.extend(kept)
+    set_nodes(made, nodes)
     del made.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(without_unread(made))
 
@@ -116,9 +114,3 @@ def fresh(proto: onnx.ModelProto, wish: str) -> str:
         number += 1
         name = f"{wish}_{number}"
     return name
-
-
-def copy_of(node: onnx.NodeProto) -> onnx.NodeProto:
-    made = onnx.NodeProto()
-    made.CopyFrom(node)
-    return made

@@ -10,9 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 
 from optimizers.models.fold import channel_axis
-from optimizers.models.graph import constants, copied, uses, without_unread
+from optimizers.models.graph import constants, copied, copy_of, set_nodes, uses, without_unread
 from optimizers.models.graph_shapes import Scope, scope_of, with_shapes
-from optimizers.models.rewrite import copy_of, fresh
+from optimizers.models.rewrite import fresh
 
 
 def on_sequences(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -72,7 +72,6 @@ def rewritten(proto: onnx.ModelProto, found: dict[str, tuple[onnx.NodeProto, str
         nodes.append(helper.make_node("MatMul", [source, weight], [product], layer.name))
         if bias:
             nodes.append(helper.make_node("Add", [product, bias], [node.output[0]], f"{layer.name}_bias" if layer.name else ""))
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+    set_nodes(made, nodes)
     del made.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(without_unread(made))

@@ -19,8 +19,8 @@ from onnx import helper, numpy_helper
 from optimizers.compress.binarize.layers import Seen
 from optimizers.export.packed import Coded, packed
 from optimizers.models.fold import channel_axis
-from optimizers.models.graph import attributes, constants, copied, extents, without_unread
-from optimizers.models.rewrite import Layer, Part, copy_of, fresh, replaced
+from optimizers.models.graph import attributes, constants, copied, copy_of, extents, set_nodes, without_unread
+from optimizers.models.rewrite import Layer, Part, fresh, replaced
 
 EPSILON = 1e-5
 SLOPE = 0.25            # below zero, to begin with
@@ -173,9 +173,7 @@ def bare(proto: onnx.ModelProto, places: list[Place]) -> tuple[onnx.ModelProto, 
             made.graph.initializer.append(numpy_helper.from_array(array.astype(np.float32).reshape(across), names[kind]))
         nodes += [helper.make_node("Mul", [node.input[0], names["factor"]], [names["scaled"]]),
                   helper.make_node("Add", [names["scaled"], names["summand"]], [node.output[0]])]
-    kept = [copy_of(node) for node in nodes]
-    del made.graph.node[:]
-    made.graph.node.extend(kept)
+    set_nodes(made, nodes)
     return without_unread(made), signs
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -16,6 +15,7 @@ from optimizers.export.halved import halved
 from optimizers.export.slim import slim
 from optimizers.models import graph as onnx_graph
 from optimizers.models.fold import fold_batch_norm
+from optimizers.models.prove import astray
 from optimizers.models.rewrite import weighted, with_tensors
 from optimizers.training.loop import fit
 
@@ -60,10 +60,7 @@ def binarize(model: Network, data: Dataset, technique: Binarization, ctx: Contex
 @torch.no_grad()
 def prove(module: nn.Module, proto: onnx.ModelProto, x: torch.Tensor) -> None:
     """The graph that ships must give in ONNX Runtime what the trained module gives in torch, but for a row in ten."""
-    ours, theirs = module(x).flatten(1).numpy(), onnx_graph.run(proto, x.numpy())[0].reshape(len(x), -1)
-    scale = max(1.0, float(np.abs(ours).max(initial=0)))
-    astray = np.abs(ours - theirs).max(1) > 1e-3 * scale
-    if ours.shape != theirs.shape or astray.mean() > ASTRAY:
+    if astray(onnx_graph.run(proto, x.numpy())[0], module(x).numpy()) > ASTRAY:
         raise OptimizerError("The binary graph does not compute what the trained layers compute.", "model",
                              "Name the layers around unusual operators in 'keep'.", "binarize-mismatch")
 

@@ -17,9 +17,8 @@ from optimizers.models import graph as onnx_graph
 from optimizers.models.canonical import aim_reshape, equal, fold_constants
 from optimizers.models.fold import fold_batch_norm
 from optimizers.models.from_onnx import values
-from optimizers.models.graph import copied, without_unread
+from optimizers.models.graph import copied, copy_of, set_nodes, without_unread
 from optimizers.models.network import Network
-from optimizers.models.rewrite import copy_of
 from optimizers.models.tracing import Value
 
 ROWS = 8
@@ -87,8 +86,7 @@ def without_shape_arithmetic(proto: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type == "Reshape" and (target := aimed(known.get(node.input[1]))) is not None:
             aim_reshape(made, node, target, f"{node.output[0]}_target")
         kept.append(copy_of(node))
-    del made.graph.node[:]
-    made.graph.node.extend(kept)
+    set_nodes(made, kept)
     return without_unread(made)
 
 

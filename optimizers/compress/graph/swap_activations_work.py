@@ -12,13 +12,14 @@ from onnx import helper, numpy_helper
 
 from optimizers.candidate import Sensitivity
 from optimizers.compress.graph.activations import Activation, activations
-from optimizers.compress.prune.settle import Gauge, settled
+from optimizers.compress.prune.settle import settled
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
-from optimizers.models.graph import copied, opset, without_unread
+from optimizers.measure.sensitivity import Gauge
+from optimizers.models.graph import copied, copy_of, opset, set_nodes, without_unread
 from optimizers.models.network import Network
-from optimizers.models.rewrite import copy_of, fresh
+from optimizers.models.rewrite import fresh
 from optimizers.training.where import use_threads
 
 if TYPE_CHECKING:
@@ -38,16 +39,17 @@ def swapped(network: Network, data: Dataset, settings: ActivationSwap, ctx: Cont
     if not found:
         raise OptimizerError("No activation of this network can be swapped: none is SiLU, GELU, Mish, ELU or a sigmoid within it.",
                              "model", "Leave this step out, or choose a function instead of 'keep'.", "nothing-to-swap")
-    gauge, rows = Gauge(network, data, ctx), []
+    gauge, rows = Gauge(network, data, ctx.metric), []
     kinds = sorted({one.function for one in found})
     for number, kind in enumerate(kinds):
         ctx.report(0.1 + 0.6 * number / len(kinds), f"{kind} alone")
-        points, moved = gauge.cost(replaced(network.proto, [one for one in found if one.function == kind], settings))
+        alone = replaced(network.proto, [one for one in found if one.function == kind], settings)
+        points, moved = gauge.cost(network.with_(proto=alone))
         rows.append(Sensitivity(layer=f"every {kind}", operator=kind, treatment="swap activations", loss=points, error=moved,
                                 why=f"Outputs move by {moved:.2g} of their variance."))
     proto = replaced(network.proto, found, settings)
     made = settled(network.with_(proto=proto), data, ctx)
-    points, moved = gauge.cost(made.proto)
+    points, moved = gauge.cost(made)
     return made.with_(sensitivity=(*network.sensitivity, *rows)).noting(*told(network.proto, proto, found, settings, points, moved))
 
 
@@ -73,8 +75,7 @@ def replaced(proto: onnx.ModelProto, found: list[Activation], settings: Activati
     for node in proto.graph.node:
         one = at.get(node.output[0]) if node.output else None
         nodes.extend([copy_of(node)] if one is None else written(made, one, wish(one, settings)))
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+    set_nodes(made, nodes)
     return without_unread(made)
 
 

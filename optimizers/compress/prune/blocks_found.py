@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import onnx
 
-from optimizers.models.graph import copied, uses, without_unread
+from optimizers.models.graph import copied, copy_of, set_nodes, uses, without_unread
 from optimizers.models.graph_facts import analyse
 from optimizers.models.graph_shapes import scope_of, with_shapes
-from optimizers.models.rewrite import copy_of
 
 SUMS = ("Add", "Sum")
 
@@ -88,8 +87,7 @@ def without(proto: onnx.ModelProto, block: Block) -> onnx.ModelProto:
         if block.made not in outer:
             kept.input[:] = [block.skip if name == block.made else name for name in kept.input]
         nodes.append(kept)
-    del fresh.graph.node[:]
-    fresh.graph.node.extend(nodes)
+    set_nodes(fresh, nodes)
     return without_unread(fresh)
 
 

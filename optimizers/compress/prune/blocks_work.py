@@ -8,10 +8,11 @@ import onnx
 
 from optimizers.candidate import Sensitivity
 from optimizers.compress.prune.blocks_found import Block, blocks, macs, without
-from optimizers.compress.prune.settle import Gauge, settled
+from optimizers.compress.prune.settle import settled
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
+from optimizers.measure.sensitivity import Cost, Gauge
 from optimizers.models.network import Network
 from optimizers.refusals import must_know
 from optimizers.training.where import use_threads
@@ -24,7 +25,7 @@ def prune(network: Network, data: Dataset, settings: BlockPruning, ctx: Context)
     """The network with fewer blocks. Raises OptimizerError where there is none that could go."""
     use_threads(ctx.threads)
     found = removable(network.proto, settings.keep)
-    gauge, whole = Gauge(network, data, ctx), macs(network.proto)
+    gauge, whole = Gauge(network, data, ctx.metric), macs(network.proto)
     goal = settings.share * whole
     gone: list[str] = []
     first: tuple[Sensitivity, ...] = ()
@@ -34,11 +35,11 @@ def prune(network: Network, data: Dataset, settings: BlockPruning, ctx: Context)
         costs = []
         for number, block in enumerate(found):
             ctx.report(0.95 * done, f"without {block.name}: block {number + 1} of {len(found)}")
-            costs.append(gauge.cost(without(proto, block)))
+            costs.append(gauge.cost(network.with_(proto=without(proto, block))))
         first = first or tuple(row(block, points, moved) for block, (points, moved) in zip(found, costs, strict=True))
         cheapest = min(range(len(found)), key=lambda at: price(costs[at], found[at], bool(settings.share)))
         proto = without(proto, found[cheapest])
-        gone.append(f"{found[cheapest].name} ({costs[cheapest][0]:.1f} points)")
+        gone.append(f"{found[cheapest].name} ({costs[cheapest].lost:.1f} points)")
         found = removable(proto, settings.keep, least=0)
     pruned = settled(network.with_(proto=inferred(proto)), data, ctx)
     left = macs(proto)
@@ -56,9 +57,9 @@ def removable(proto: onnx.ModelProto, keep: tuple[str, ...], least: int = 1) -> 
     return found
 
 
-def price(cost: tuple[float, float], block: Block, by_work: bool) -> float:
+def price(cost: Cost, block: Block, by_work: bool) -> float:
     """Points lost, and the change of the outputs, which tells blocks apart that lose nothing; for the work saved where a share is asked."""
-    return (max(cost[0], 0.0) + cost[1]) / (block.macs if by_work else 1)
+    return (max(cost.lost, 0.0) + cost.moved) / (block.macs if by_work else 1)
 
 
 def inferred(proto: onnx.ModelProto) -> onnx.ModelProto:

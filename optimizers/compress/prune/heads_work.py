@@ -20,6 +20,7 @@ from optimizers.errors import OptimizerError
 from optimizers.models import graph as onnx_graph
 from optimizers.models.graph import constants
 from optimizers.models.network import Network
+from optimizers.models.prove import astray
 from optimizers.models.rewrite import with_tensors
 from optimizers.refusals import must_know
 from optimizers.training.batches import Rows
@@ -130,10 +131,10 @@ def prove(whole: onnx.ModelProto, cut: onnx.ModelProto, found: list[Attention], 
         weight = stored[attention.out.weight.name].copy()
         np.moveaxis(weight, attention.out.weight.axis, 0)[attention.out.owned[gone[attention.name]].reshape(-1)] = 0
         masked[attention.out.weight.name] = weight
-    for one, other in zip(onnx_graph.run(with_tensors(whole, masked), x), onnx_graph.run(cut, x), strict=True):
-        if one.shape != other.shape or np.abs(one - other).max(initial=0) > 1e-3 * max(1.0, float(np.abs(one).max(initial=0))):
-            raise OptimizerError("Without these heads the graph does not compute what masked heads would.", "model",
-                                 "Name attentions in 'keep', or use 'prune-channels' instead.", "heads-mismatch")
+    wanted, made = onnx_graph.run(with_tensors(whole, masked), x), onnx_graph.run(cut, x)
+    if any(astray(one, other) for one, other in zip(made, wanted, strict=True)):
+        raise OptimizerError("Without these heads the graph does not compute what masked heads would.", "model",
+                             "Name attentions in 'keep', or use 'prune-channels' instead.", "heads-mismatch")
 
 
 def told(whole: onnx.ModelProto, cut: onnx.ModelProto, found: list[Attention], gone: dict[str, list[int]],

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-import onnx
 import torch
 from torch import fx
 
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
-from optimizers.measure.sensitivity import ROWS, told_by
-from optimizers.measure.shipped import Shipped
 from optimizers.models.modules import NORMS
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
@@ -54,19 +49,3 @@ def settled(network: Network, data: Dataset, ctx: Context) -> Network:
     fresh = network.with_module(module)
     prove(fresh, module, rows.take(np.arange(2))[0])
     return fresh
-
-
-class Gauge:
-    """What a change costs, on the first validation rows (train rows where there are none), by the job's metric."""
-
-    def __init__(self, network: Network, data: Dataset, ctx: Context) -> None:
-        data = data if len(data.validation) else replace(data, validation=data.train)
-        self.network, self.x, self.quality = network, np.asarray(data.validation.x[:ROWS]), told_by(ctx.metric, data)
-        self.before = Shipped(network).answers(self.x)
-        self.whole = self.quality(self.before, self.before)
-
-    def cost(self, proto: onnx.ModelProto) -> tuple[float, float]:
-        """(points of the metric lost, squared change relative to its variance of the output that moves most)."""
-        after = Shipped(self.network.with_(proto=proto)).answers(self.x)
-        moved = max(float(np.mean((a - b) ** 2)) / (float(np.var(b)) or 1.0) for a, b in zip(after, self.before, strict=True))
-        return 100 * (self.whole - self.quality(self.before, after)), moved

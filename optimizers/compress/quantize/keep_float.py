@@ -12,14 +12,15 @@ from collections.abc import Collection
 import onnx
 from onnx import helper
 
+from optimizers.models.graph import copied
+
 
 def shield(proto: onnx.ModelProto, layers: Collection[str]) -> onnx.ModelProto:
     """A copy in which the Relu behind each named Conv is a LeakyRelu of slope 0, or a LeakyRelu of slope 1 (nothing) is put there.
 
     Only where the layer's input is dequantized; elsewhere the runtime leaves it alone anyway.
     """
-    fresh = onnx.ModelProto()
-    fresh.CopyFrom(proto)
+    fresh = copied(proto)
     readers: dict[str, list[onnx.NodeProto]] = {}
     for node in fresh.graph.node:
         for name in node.input:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import onnx
 from onnx import helper, numpy_helper
 
+from optimizers.models.graph import copied, set_nodes
+
 
 def mean_to_pool(proto: onnx.ModelProto) -> onnx.ModelProto:
     """A copy in which each ReduceMean over the last two of four axes is a GlobalAveragePool (and a Flatten where axes were dropped)."""
-    fresh = onnx.ModelProto()
-    fresh.CopyFrom(proto)
+    fresh = copied(proto)
     constants = {tensor.name: tensor for tensor in fresh.graph.initializer}
     ranks = ranks_of(fresh)
     nodes: list[onnx.NodeProto] = []
     for node in fresh.graph.node:
         nodes.extend(pooled(node) if over_pictures(node, constants, ranks) else [node])
-    del fresh.graph.node[:]
-    fresh.graph.node.extend(nodes)
+    set_nodes(fresh, nodes)
     return fresh
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from optimizers.compress.quantize.bench import Bench, quiet
 from optimizers.compress.quantize.static_work import activation_type, kept_layers, lowered, reduced
 from optimizers.measure import sensitivity
-from optimizers.measure.shipped import Shipped
 
 if TYPE_CHECKING:
     from optimizers.candidate import Sensitivity
@@ -100,18 +99,12 @@ def enough(at: Callable[[int], Mapping[str, int]], sizes: Mapping[str, int], bud
 def bearable(at: Callable[[int], Mapping[str, int]], bench: Bench, plain: Network, kept: Sequence[str], activation: str, allowed: float,
              most: int, data: Dataset, ctx: Context) -> int:
     """The most savings that lose no more than `allowed` points on validation, found by halving (rounded to nearest, as a lower bound)."""
-    x = data.validation.x[:sensitivity.ROWS]
-    quality, before = sensitivity.told_by(ctx.metric, data), Shipped(plain).answers(x)
-
-    def points(network: Network) -> float:
-        return 100 * quality(before, Shipped(network).answers(x))
-
-    whole, low, high = points(plain), 0, most
+    gauge, low, high = sensitivity.Gauge(plain, data, ctx.metric), 0, most
     while low < high:
         middle = (low + high + 1) // 2
         ctx.report(0.75, f"{middle} of {most} savings")
         codes = {name: bench.nearest(name, bits) for name, bits in at(middle).items() if bits < 7}
-        lost = whole - points(bench.quantized(kept, activation=activation, codes=codes))
+        lost = gauge.cost(bench.quantized(kept, activation=activation, codes=codes)).lost
         low, high = (middle, high) if lost <= allowed else (low, middle - 1)
     return low
 

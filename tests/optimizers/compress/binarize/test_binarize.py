@@ -205,7 +205,7 @@ def test_the_cards_refuse_what_has_no_hidden_layer():
     from optimizers.device import catalogue
 
     layers = tuple(Layer(name=name, operator="Gemm", parameters=10, macs=10) for name in "ab")
-    card = ModelCard.model_construct(family="network", layers=layers, outputs=(), classes=None)
+    card = ModelCard.model_construct(family="network", task="classification", layers=layers, outputs=(), classes=None)
     data = type("Card", (), {"task": "classification", "classes": ("a",)})()
     assert Binarization().refuse(card, data, catalogue()["this-server"]).code == "nothing-to-binarize"
     assert Binarization().refuse(card, None, catalogue()["this-server"]).code == "no-dataset"
