@@ -92,6 +92,23 @@ def replaced(proto: onnx.ModelProto, parts: dict[str, Part]) -> onnx.ModelProto:
     return onnx.shape_inference.infer_shapes(without_unread(made))
 
 
+def as_product(proto: onnx.ModelProto, node: onnx.NodeProto, weight: np.ndarray, source: str, made: str) -> Part:
+    """A product with a stored matrix, Gemm or MatMul, as a MatMul that reads `source`, and the Add of its bias; the last makes `made`.
+
+    A Gemm must be plain: `fold.channel_axis` says so.
+    """
+    tensors, name = {}, node.input[1]
+    if node.op_type == "Gemm" and attributes(node).get("transB", 0):
+        name = fresh(proto, f"{name}_turned")
+        tensors[name] = weight.T
+    bias = node.input[2] if len(node.input) > 2 else ""
+    product = fresh(proto, f"{node.output[0]}_product") if bias else made
+    nodes = [onnx.helper.make_node("MatMul", [source, name], [product], node.name)]
+    if bias:
+        nodes.append(onnx.helper.make_node("Add", [product, bias], [made], f"{node.name}_bias" if node.name else ""))
+    return Part(nodes, tensors)
+
+
 def with_tensors(proto: onnx.ModelProto, tensors: dict[str, np.ndarray]) -> onnx.ModelProto:
     """A new graph in which the named initializers (or Constant nodes) hold other numbers of the same shape."""
     made = copied(proto)

@@ -125,7 +125,7 @@ class Bench:
         """
         proto = self.written(kept, only, activation)
         if codes:
-            proto = place(proto, codes, {name: self.floats[name].bias for name in codes})
+            proto = place(proto, codes, {name: bias for name in codes if (bias := self.floats[name].bias) is not None})
         return self.model.with_(proto=slim(shield(proto, kept) if activation == "uint8" else proto), state="quantized")
 
     def written(self, kept: Sequence[str] = (), only: str | None = None, activation: str = "uint8") -> onnx.ModelProto:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
 import onnx
-from onnx import helper
 
 from optimizers.compress.quantize.bench import quiet
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
-from optimizers.models.fold import fold_batch_norm
-from optimizers.models.graph import attributes
-from optimizers.models.rewrite import Layer, Part, fresh, replaced, weighted
+from optimizers.models.fold import channel_axis, fold_batch_norm
+from optimizers.models.rewrite import as_product, replaced, weighted
 
 if TYPE_CHECKING:
     from optimizers.compress.quantize.weights import WeightQuantization
@@ -48,20 +45,5 @@ def quantize(technique: WeightQuantization, model: Network, ctx: Context) -> Net
 
 def products(proto: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with each plain Gemm of fixed weights as a MatMul and an Add, which the quantizer knows."""
-    return replaced(proto, {layer.name: part(proto, layer) for layer in weighted(proto) if layer.kind == "Gemm" and is_plain(layer)})
-
-
-def is_plain(layer: Layer) -> bool:
-    known = attributes(layer.node)
-    return known.get("alpha", 1.0) == 1.0 and known.get("beta", 1.0) == 1.0 and not known.get("transA", 0)
-
-
-def part(proto: onnx.ModelProto, layer: Layer) -> Part:
-    node, weight = layer.node, fresh(proto, f"{layer.node.input[1]}.columns")
-    array = layer.weight.T if attributes(node).get("transB", 0) else layer.weight
-    tensors = {weight: np.ascontiguousarray(array)}
-    if len(node.input) < 3 or not node.input[2]:
-        return Part([helper.make_node("MatMul", [node.input[0], weight], list(node.output), name=layer.name)], tensors)
-    inner = fresh(proto, f"{node.output[0]}.product")
-    return Part([helper.make_node("MatMul", [node.input[0], weight], [inner], name=layer.name),
-                 helper.make_node("Add", [inner, node.input[2]], list(node.output))], tensors)
+    return replaced(proto, {layer.name: as_product(proto, layer.node, layer.weight, layer.node.input[0], layer.node.output[0])
+                            for layer in weighted(proto) if layer.kind == "Gemm" and channel_axis(layer.node) is not None})

@@ -85,7 +85,7 @@ def test_it_comes_last():
     recipe = Recipe((EntropyCoding(), WeightClustering()))
     from optimizers.cards import DatasetCard, ModelCard
 
-    model = ModelCard(kind="onnx", family="network", title="", classes=2)
+    model = ModelCard(kind="onnx", family="network", title="", task="classification", classes=2)
     data = DatasetCard(kind="array", title="", task="classification", rows=10, classes=("a", "b"))
     refusal = recipe.refuse(model, data, catalogue()["this-server"])
     assert refusal.code == "recipe-order" and refusal.where == "step 1, entropy-code" and "at the end" in refusal.mend
