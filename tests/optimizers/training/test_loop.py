@@ -185,7 +185,8 @@ def test_order_and_augmentation():
 
 
 DATA = DatasetCard(kind="images", title="", rows=100, splits={"train": 80}, classes=("a", "b"), row_shape=(1, 8, 8))
-MODEL = ModelCard(kind="onnx", family="network", title="", classes=2, outputs=(Tensor(name="y", dtype="float32", shape=(None, 2)),))
+MODEL = ModelCard(kind="onnx", family="network", title="", task="classification", classes=2,
+                  outputs=(Tensor(name="y", dtype="float32", shape=(None, 2)),))
 
 
 def test_refusals_come_from_cards_alone():
