@@ -15,7 +15,7 @@ import numpy as np
 import onnx
 
 from benchmarks.strangers import idx, ready
-from optimizers.compress.binarize import Binarization
+from optimizers.compress.binarize.binarize import Binarization
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.measure.memory import needs, weight_bytes

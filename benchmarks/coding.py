@@ -23,8 +23,8 @@ import onnx
 
 from benchmarks.strangers import FASHION, idx
 from optimizers.coding import decode, esp
-from optimizers.compress.cluster_weights import WeightClustering
-from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.quantize.static import StaticQuantization
+from optimizers.compress.share.cluster_weights import WeightClustering
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.device import catalogue

@@ -17,7 +17,7 @@ import onnx
 
 from benchmarks.fashion import pack
 from benchmarks.strangers import FASHION, ready
-from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.prune.channels import ChannelPruning
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.data.load import load_dataset

@@ -17,7 +17,7 @@ import onnx
 
 from benchmarks.binarize import fashion
 from benchmarks.strangers import ready
-from optimizers.compress.low_rank import LowRank
+from optimizers.compress.factorize.low_rank import LowRank
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.measure.memory import needs

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.strangers import FASHION, idx, ready
-from optimizers.compress.prune_weights import WeightPruning
-from optimizers.compress.sparse_layers import weights
+from optimizers.compress.prune.sparsify import Sparsifying
+from optimizers.compress.prune.weights import WeightPruning
+from optimizers.compress.prune.weights_layers import weights
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.measure.statistics import paired_difference, verdict
@@ -25,7 +26,6 @@ from optimizers.models.load import load_model
 from optimizers.models.network import Network
 from optimizers.technique import Technique
 from optimizers.training.fine_tune import FineTuning
-from optimizers.training.sparsify import Sparsifying
 
 BATCH = 32          # small, as the steps are what mends a network, and rows cost time
 ONCE = "one-shot"

@@ -8,6 +8,8 @@ Family = Literal["network", "graph"]
 # network: read into torch, so it can be trained, pruned and quantized.  graph: runs in ONNX Runtime only (control flow, int8 ...):
 # it can be measured, and compressed as far as the runtime's own tools go.
 
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")         # operators whose second input is a weight
+
 
 class Problem(Value):
     """Something to look at. severity: info (for your information), warn (look at this), error (refused)."""

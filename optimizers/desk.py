@@ -186,8 +186,8 @@ def measure(task: Task) -> dict[str, Measurement]:
     """Everything about one model as it is."""
     import tempfile
 
+    from optimizers.inputs import load_data, load_network
     from optimizers.measure.yardstick import Yardstick, shipped
-    from optimizers.run import load_data, load_network
 
     if refusal := match.refuse(task.model_card, task.dataset_card, task.goal):
         raise OptimizerError.of(refusal)

@@ -101,7 +101,8 @@ class Recipe:
                 return Refusal(wrong=f"'{step.title}' needs labels, and the dataset has none.", where=where,
                                mend="Drop this step, or choose a dataset with labels.", code="no-labels")
             if device is not None and (refusal := step.refuse(model, dataset, device)):
-                return refusal.model_copy(update={"where": refusal.where or where})
+                field = f"{step.name}.{refusal.where}" if refusal.where in type(step).model_fields else ""
+                return refusal.model_copy(update={"where": field or refusal.where or where})
             state = step.after(state)
         return None
 
@@ -109,7 +110,7 @@ class Recipe:
 def build(technique: type[Technique], params: dict[str, Any], where: str = "") -> Technique:
     """A technique from untrusted parameters; raises OptimizerError with the first thing that is wrong.
 
-    >>> from optimizers.compress.prune_channels import ChannelPruning
+    >>> from optimizers.compress.prune.channels import ChannelPruning
     >>> build(ChannelPruning, {"share": 1.4})
     Traceback (most recent call last):
         ...

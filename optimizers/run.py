@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from optimizers import events
 from optimizers.candidate import Candidate, Outcome
 from optimizers.errors import OptimizerError, Stopped
+from optimizers.inputs import load_data, load_network
 from optimizers.measure.yardstick import Figures, Yardstick, shipped
 from optimizers.recipe import Recipe
 from optimizers.search import estimate, planner, verdict
@@ -21,7 +22,6 @@ from optimizers.technique import WORDS
 
 if TYPE_CHECKING:
     from optimizers.context import Context
-    from optimizers.data.dataset import Dataset
     from optimizers.models.network import Network
     from optimizers.task import Task
 
@@ -96,7 +96,7 @@ class Run:
         recipe = Recipe((), self.task.seed)
         with self.board.step(self.key(recipe), "baseline"):
             self.ctx.report(0.1, "measuring the original")
-            self.keep(recipe, self.model.with_(sensitivity=self.task.sensitivity), (), 0.0)
+            self.keep(recipe, self.model.with_(sensitivity=self.task.sensitivity), (), recipe)
 
     def probes(self) -> bool:
         """Whether every layer is to be looked at, which an earlier job has not done already."""
@@ -165,10 +165,9 @@ class Run:
         """One recipe to its candidate. What goes wrong is told, and the others go on."""
         try:
             with self.board.step(key, recipe.title()):
-                start = time.monotonic()
                 network, steps, done = self.apply(recipe)
                 self.ctx.report(0.92, "measuring the file that ships")
-                self.keep(recipe, network, steps, time.monotonic() - start, done)
+                self.keep(recipe, network, steps, done)
         except OptimizerError as error:
             self.failed.append(error)
             self.ctx.log(f"{recipe.title()}: {error}", "run", "error")
@@ -215,14 +214,12 @@ class Run:
         return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality,
                        download_kib=file.transfer.size / 1024)
 
-    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], seconds: float,
-             done: Recipe | None = None) -> None:
-        """Measure, write, emit: from here on nothing can take this candidate away."""
+    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], done: Recipe) -> None:
+        """Measure, write, emit: from here on nothing can take this candidate away. done: the recipe as it was really followed."""
         from optimizers.export import bundle
 
         file, first = shipped(network), self.yardstick.baseline is None
         figures = self.yardstick.measure(file)
-        done = done or recipe
         whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump()})
         candidate = bundle.write(whole, file, done, self.task, self.data, self.folder)
         if candidate.key not in {row.key for row in self.kept}:
@@ -294,29 +291,3 @@ class Run:
                            summary=summary)
         self.ctx.emit(done)
         return done
-
-
-def load_data(task: Task, folder: Path, ctx: Context) -> Dataset:
-    from optimizers.data.load import load_dataset
-
-    if task.dataset is None:
-        raise OptimizerError("There is no dataset to measure quality on.", "dataset", "Name a dataset.", "no-dataset")
-    work = ctx.scratch / "data"
-    work.mkdir(parents=True, exist_ok=True)
-    return load_dataset(folder / task.dataset, task.dataset_card, task.dataset_options, work)
-
-
-def load_network(task: Task, folder: Path, data: Dataset, ctx: Context) -> Network:
-    """The uploaded network, with its preprocessing given or found by validation quality."""
-    from optimizers.models.guess import completed
-    from optimizers.models.load import load_model
-    from optimizers.models.preprocessing import guess
-
-    network = load_model(folder / task.model, task.model_card, task.model_options)
-    given = bool(task.model_options.get("preprocessing"))
-    found = completed(network, data.train.x) if given else guess(network, data, ctx)
-    ctx.log(f"Preprocessing: {', '.join(f'{name} {value}' for name, value in found.model_dump().items() if value)}", "load")
-    if data.task == "unlabelled" and not given:
-        network = network.noting(f"Nobody said how rows are scaled and no label could tell: {found.scale} was taken. Set the job's "
-                                 "preprocessing if the network was trained on another scale.")
-    return network.with_(preprocessing=found)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from optimizers.catalogue import TECHNIQUES
+from optimizers.chains import CHAINS
 from optimizers.device import catalogue
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -17,6 +18,15 @@ def test_the_readme_names_every_technique_as_the_catalogue_does():
     rows = re.findall(r"^\| `([a-z0-9-]+)` \| (.+?) \| (.+?) \| (.+?) \| (.+?) \|$", (ROOT / "README.md").read_text(), re.MULTILINE)
     wanted = [(one.name, one.title, one.family, " or ".join(one.takes), one.gives) for one in TECHNIQUES.values()]
     assert rows == wanted
+
+
+def test_the_page_of_recipes_names_every_technique_and_every_chain():
+    page = (ROOT / "docs/recipes.md").read_text()
+    techniques = page.split("## The techniques")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", techniques, re.MULTILINE) == list(TECHNIQUES)
+    chains = page.split("## Chains by name")[1].split("\n## ")[0]
+    wanted = [f"| {one.title} | {', '.join(f'`{name}`' for name, _ in one.steps)} | {one.why} |" for one in CHAINS.values()]
+    assert [row for row in chains.splitlines() if row.startswith("|")][2:] == wanted
 
 
 def test_the_readme_counts_the_devices():

@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, numpy_helper
 
 from optimizers.export.packed import Writer
-from optimizers.models.graph import copied, keep
+from optimizers.models.graph import copied, keep, set_nodes
 
 LEAST = 8               # numbers; below that the Cast costs more bytes than it saves
 # the type, and how much of a tensor's largest number it may change; a tensor it changes by more (too small, too large) stays as it is
@@ -36,9 +36,7 @@ def halved(proto: onnx.ModelProto, kind: str = "fp16") -> onnx.ModelProto:
             one.node("Cast", whole, makes=next(iter(group)), to=TensorProto.FLOAT)
         else:
             one.split(one.node("Cast", whole, to=TensorProto.FLOAT), [len(array) for array in group.values()], makes=list(group))
-    rest = list(made.graph.node)
-    del made.graph.node[:]
-    made.graph.node.extend([*one.nodes, *rest])
+    set_nodes(made, [*one.nodes, *made.graph.node])
     return made
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from optimizers.models.graph import copied, keep
+from optimizers.models.graph import copied, keep, set_nodes
 from optimizers.models.rewrite import fresh
 
 WIDTHS = (1, 2, 4, 8)
@@ -58,8 +58,7 @@ def packed(proto: onnx.ModelProto, table: dict[str, Coded]) -> onnx.ModelProto:
     nodes = [node for node in made.graph.node if node.op_type != "Constant" or node.output[0] not in table]
     rebuilding = [node for bits in WIDTHS if (group := {name: coded for name, coded in table.items() if coded.bits == bits})
                   for node in unpacking(made, group, bits)]
-    del made.graph.node[:]
-    made.graph.node.extend([*rebuilding, *nodes])
+    set_nodes(made, [*rebuilding, *nodes])
     return made
 
 

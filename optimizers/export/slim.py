@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import onnx
 
-from optimizers.models.graph import opset
+from optimizers.cards import WEIGHTED
+from optimizers.models.graph import copied, opset
 
-NAMED = ("Conv", "ConvTranspose", "Gemm", "MatMul", "MatMulNBits")       # layers a person may want to name; other nodes lose theirs
+NAMED = (*WEIGHTED, "MatMulNBits")         # layers a person may want to name; other nodes lose theirs
 
 
 def slim(proto: onnx.ModelProto, rename: bool = True) -> onnx.ModelProto:
     """A slimmer copy. rename: shorten names of inner tensors too; names of inputs, outputs and of layers with weights stay."""
-    fresh = onnx.ModelProto()
-    fresh.CopyFrom(proto)
+    fresh = copied(proto)
     graph = fresh.graph
     fresh.doc_string = graph.doc_string = ""
     for holder in (fresh, graph, *graph.node, *graph.initializer, *graph.input, *graph.output):

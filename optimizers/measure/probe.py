@@ -13,6 +13,7 @@ import numpy as np
 
 from optimizers.candidate import Sensitivity
 from optimizers.measure.sensitivity import by_layer
+from optimizers.models.axes import across, unfolded
 from optimizers.models.fold import fold_batch_norm
 from optimizers.models.rewrite import Layer, weighted, with_tensors
 
@@ -50,7 +51,7 @@ Treat = Callable[[Layer], "np.ndarray | None"]
 def rounded(bits: int) -> Treat:
     """Nearest on a grid of so many bits, a scale for each output channel."""
     def treat(layer: Layer) -> np.ndarray:
-        from optimizers.compress.weight_grid import on_grid
+        from optimizers.compress.quantize.weight_grid import on_grid
 
         return on_grid(layer.weight, bits, layer.channels).weight
     return treat
@@ -58,27 +59,24 @@ def rounded(bits: int) -> Treat:
 
 def signs(layer: Layer) -> np.ndarray:
     """One bit: the sign times the channel's mean magnitude (Rastegari et al. 2016, arXiv:1603.05279)."""
-    axes = tuple(at for at in range(layer.weight.ndim) if at != layer.channels)
-    scale = np.abs(layer.weight).mean(axis=axes, keepdims=True)
+    scale = across(np.abs(unfolded(layer.weight, layer.channels)).mean(axis=1), layer.weight.ndim, layer.channels)
     return np.where(layer.weight >= 0, scale, -scale).astype(np.float32)
 
 
 def half_gone(layer: Layer) -> np.ndarray | None:
     """The smaller half of the output channels set to zero, as pruning would take them; None for a layer of one."""
-    axis = layer.channels
-    rows = np.moveaxis(layer.weight, axis, 0)
-    if len(rows) < 2:
+    norms = np.linalg.norm(unfolded(layer.weight, layer.channels), axis=1)
+    if len(norms) < 2:
         return None
-    norms = np.sqrt((rows.reshape(len(rows), -1) ** 2).sum(axis=1))
-    left = rows.copy()
-    left[np.argsort(norms, kind="stable")[:len(rows) // 2]] = 0
-    return np.moveaxis(left, 0, axis)
+    stays = np.ones(len(norms), np.float32)
+    stays[np.argsort(norms, kind="stable")[:len(norms) // 2]] = 0
+    return layer.weight * across(stays, layer.weight.ndim, layer.channels)
 
 
 def half_rank(layer: Layer) -> np.ndarray | None:
     """The nearest matrix of half the rank; None for a depthwise layer, which has none to lose."""
     rows = np.moveaxis(layer.weight, layer.channels, 0)
-    matrix = rows.reshape(len(rows), -1)
+    matrix = unfolded(layer.weight, layer.channels)
     rank = min(matrix.shape) // 2
     if not rank or layer.groups > 1:
         return None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -21,26 +22,42 @@ if TYPE_CHECKING:
 ROWS = 1000
 
 
+class Cost(NamedTuple):
+    """lost: points of the metric.  moved: mean squared change of the outputs by their variance, of the output that moves most."""
+
+    lost: float
+    moved: float
+
+
 def by_layer(layers: Mapping[str, str], treat: Callable[[str], Network], model: Network, data: Dataset, ctx: Context,
              treatment: str) -> tuple[Sensitivity, ...]:
     """One row a layer, in the network's order. layers: name -> operator.  treat: a network in which only that layer is changed.
 
-    The loss is in points of the job's metric over at most 1,000 validation rows; `why` also tells the mean squared change of the
-    outputs relative to their variance (of several outputs, the one that moves most), which ranks layers finer than a count of rows can.
+    The loss is in points of the job's metric over at most 1,000 validation rows; how far the outputs move ranks layers finer than a count
+    of rows can.
     """
-    x = data.validation.x[:ROWS]
-    quality = told_by(ctx.metric, data)
-    before = Shipped(model).answers(x)
-    whole = quality(before, before)
-    rows = []
+    gauge, rows = Gauge(model, data, ctx.metric), []
     for number, (layer, operator) in enumerate(layers.items()):
         ctx.report(0.1 + 0.75 * number / len(layers), f"{layer} alone in {treatment}")
-        after = Shipped(treat(layer)).answers(x)
-        loss = 100 * (whole - quality(before, after))
-        error = max(float(np.mean((a - b) ** 2)) / (float(np.var(b)) or 1.0) for a, b in zip(after, before, strict=True))
-        rows.append(Sensitivity(layer=layer, operator=operator, treatment=treatment, loss=loss, error=error,
-                                why=f"Outputs move by {error:.2g} of their variance, over {len(x):,} validation rows."))
+        lost, moved = gauge.cost(treat(layer))
+        rows.append(Sensitivity(layer=layer, operator=operator, treatment=treatment, loss=lost, error=moved,
+                                why=f"Outputs move by {moved:.2g} of their variance, over {len(gauge.x):,} validation rows."))
     return tuple(rows)
+
+
+class Gauge:
+    """What changes of a network cost, on the first validation rows (train rows where there are none), by the job's metric."""
+
+    def __init__(self, network: Network, data: Dataset, metric: str | None) -> None:
+        data = data if len(data.validation) else replace(data, validation=data.train)
+        self.x, self.quality = np.asarray(data.validation.x[:ROWS]), told_by(metric, data)
+        self.before = Shipped(network).answers(self.x)
+        self.whole = self.quality(self.before, self.before)
+
+    def cost(self, changed: Network) -> Cost:
+        after = Shipped(changed).answers(self.x)
+        moved = max(float(np.mean((a - b) ** 2)) / (float(np.var(b)) or 1.0) for a, b in zip(after, self.before, strict=True))
+        return Cost(100 * (self.whole - self.quality(self.before, after)), moved)
 
 
 def told_by(metric: str | None, data: Dataset) -> Callable[[list[np.ndarray], list[np.ndarray]], float]:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper, version_converter
 from optimizers.export.slim import NAMED
 from optimizers.models import graph
 from optimizers.models.float32 import in_float32, other_floats
-from optimizers.models.graph import constants, copied, extents, inputs, opset, uses, without_unread
+from optimizers.models.graph import constants, copied, extents, inputs, opset, set_nodes, uses, without_unread
 
 OPSET = 17                  # what older files are raised to: per-channel quantization needs 13, LayerNormalization 17
 FOLDED = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Concat", "Slice",
@@ -73,8 +73,7 @@ def fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
                 folded.append(node.output[0])
                 continue
         kept.append(node)
-    del fresh.graph.node[:]
-    fresh.graph.node.extend(kept)
+    set_nodes(fresh, kept)
     read = uses(fresh)
     fresh.graph.initializer.extend(numpy_helper.from_array(known[name], name) for name in folded if read[name])
     return without_unread(fresh)

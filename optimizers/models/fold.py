@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from optimizers.models.axes import across
 from optimizers.models.graph import attributes, constants, copied, uses, without_unread
 
 AXIS = {"Conv": 0, "ConvTranspose": 1}       # where the output channels lie in the weights; Gemm depends on transB
@@ -44,10 +45,8 @@ def join(proto: onnx.ModelProto, layer: onnx.NodeProto, norm: onnx.NodeProto, st
     if weight.shape[axis] != len(factor):
         return False
     bias = stored[layer.input[2]].astype(np.float64).reshape(-1) if len(layer.input) > 2 and layer.input[2] else 0.0
-    across = [1] * weight.ndim
-    across[axis] = -1
     names = (f"{layer.input[1]}_folded_{layer.output[0]}", f"{norm.input[2]}_folded_{layer.output[0]}")
-    for name, value in zip(names, (weight * factor.reshape(across), (bias - mean) * factor + shift), strict=True):
+    for name, value in zip(names, (weight * across(factor, weight.ndim, axis), (bias - mean) * factor + shift), strict=True):
         stored[name] = value.astype(np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(stored[name], name))
     inputs = [layer.input[0], *names]

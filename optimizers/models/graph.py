@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -93,6 +94,19 @@ def copied(proto: onnx.ModelProto) -> onnx.ModelProto:
     return fresh
 
 
+def copy_of(node: onnx.NodeProto) -> onnx.NodeProto:
+    fresh = onnx.NodeProto()
+    fresh.CopyFrom(node)
+    return fresh
+
+
+def set_nodes(proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
+    """Make the graph hold these nodes, in place; some may be its own."""
+    made = list(nodes)
+    del proto.graph.node[:]
+    proto.graph.node.extend(made)
+
+
 def run(proto: onnx.ModelProto, x: np.ndarray, optimize: bool = True) -> list[np.ndarray]:
     """Every output for one batch x, in ONNX Runtime on one thread."""
     import onnxruntime
@@ -130,8 +144,7 @@ def numpy_name(kind: str) -> str:
 
 def renamed_output(node: onnx.NodeProto, name: str) -> onnx.NodeProto:
     """A copy of the node that makes `name`."""
-    fresh = onnx.NodeProto()
-    fresh.CopyFrom(node)
+    fresh = copy_of(node)
     fresh.output[0] = name
     return fresh
 

@@ -12,9 +12,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from optimizers.models.graph import attributes, constants, copied, uses, without_unread
-
-WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+from optimizers.cards import WEIGHTED
+from optimizers.models.graph import attributes, constants, copied, set_nodes, uses, without_unread
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,11 @@ class Layer:
             return 1
         turned = self.kind == "Gemm" and attributes(self.node).get("transB", 0)
         return 0 if self.kind == "Conv" or turned else self.weight.ndim - 1
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each output channel of a convolution reads one input channel of several."""
+        return self.kind == "Conv" and self.groups > 1 and self.weight.shape[1] == 1
 
     @property
     def kernel(self) -> tuple[int, ...]:
@@ -83,11 +87,26 @@ def replaced(proto: onnx.ModelProto, parts: dict[str, Part]) -> onnx.ModelProto:
         nodes.extend([node] if part is None else part.nodes)
         for name, array in (part.tensors if part is not None else {}).items():
             made.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
-    kept = [copy_of(node) for node in nodes]
-    del made.graph.node[:]
-    made.graph.node.extend(kept)
+    set_nodes(made, nodes)
     del made.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(without_unread(made))
+
+
+def as_product(proto: onnx.ModelProto, node: onnx.NodeProto, weight: np.ndarray, source: str, made: str) -> Part:
+    """A product with a stored matrix, Gemm or MatMul, as a MatMul that reads `source`, and the Add of its bias; the last makes `made`.
+
+    A Gemm must be plain: `fold.channel_axis` says so.
+    """
+    tensors, name = {}, node.input[1]
+    if node.op_type == "Gemm" and attributes(node).get("transB", 0):
+        name = fresh(proto, f"{name}_turned")
+        tensors[name] = weight.T
+    bias = node.input[2] if len(node.input) > 2 else ""
+    product = fresh(proto, f"{node.output[0]}_product") if bias else made
+    nodes = [onnx.helper.make_node("MatMul", [source, name], [product], node.name)]
+    if bias:
+        nodes.append(onnx.helper.make_node("Add", [product, bias], [made], f"{node.name}_bias" if node.name else ""))
+    return Part(nodes, tensors)
 
 
 def with_tensors(proto: onnx.ModelProto, tensors: dict[str, np.ndarray]) -> onnx.ModelProto:
@@ -112,9 +131,3 @@ def fresh(proto: onnx.ModelProto, wish: str) -> str:
         number += 1
         name = f"{wish}_{number}"
     return name
-
-
-def copy_of(node: onnx.NodeProto) -> onnx.NodeProto:
-    made = onnx.NodeProto()
-    made.CopyFrom(node)
-    return made

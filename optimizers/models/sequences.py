@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from optimizers.models.fold import channel_axis
-from optimizers.models.graph import constants, copied, uses, without_unread
+from optimizers.models.graph import constants, copied, copy_of, set_nodes, uses, without_unread
 from optimizers.models.graph_shapes import Scope, scope_of, with_shapes
-from optimizers.models.rewrite import copy_of, fresh
+from optimizers.models.rewrite import as_product
 
 
 def on_sequences(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -63,16 +63,9 @@ def rewritten(proto: onnx.ModelProto, found: dict[str, tuple[onnx.NodeProto, str
             nodes.append(copy_of(node))
             continue
         layer, source = found[node.output[0]]
-        weight = layer.input[1]
-        if layer.op_type == "Gemm" and channel_axis(layer) == 0:
-            weight = fresh(made, f"{weight}_turned")
-            made.graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(wide(layer, stored)), weight))
-        bias = layer.input[2] if len(layer.input) > 2 else ""
-        product = fresh(made, f"{layer.output[0]}_product") if bias else node.output[0]
-        nodes.append(helper.make_node("MatMul", [source, weight], [product], layer.name))
-        if bias:
-            nodes.append(helper.make_node("Add", [product, bias], [node.output[0]], f"{layer.name}_bias" if layer.name else ""))
-    del made.graph.node[:]
-    made.graph.node.extend(nodes)
+        part = as_product(made, layer, stored[layer.input[1]], source, node.output[0])
+        nodes.extend(part.nodes)
+        made.graph.initializer.extend(numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in part.tensors.items())
+    set_nodes(made, nodes)
     del made.graph.value_info[:]
     return onnx.shape_inference.infer_shapes(without_unread(made))

@@ -117,7 +117,7 @@ def impossible(portfolio: planner.Portfolio, model: ModelCard | None, dataset: D
                goal: Goal) -> Refusal | None:
     """A limit that even the best modelled candidate misses by more than the model's error."""
     modelled = [(row.recipe.title(), estimate.on_device(estimate.follow(body, row.recipe), device)) for row in portfolio.legal
-                if (body := planner.body_of(row.recipe, model, dataset))]
+                if (body := planner.body_of(row.recipe, model))]
     limits = gate.effective(goal, device)
     for limit, (measured, unit, label) in LIMITS.items():
         allowed = getattr(limits, limit)

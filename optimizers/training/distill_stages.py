@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from optimizers.compress.prune_channels_reach import shapes
+from optimizers.models.modules import shapes
 from optimizers.training.head import last_linear
 
 TAPS, REGRESSORS = "taps_of_distillation", "regressors_of_distillation"

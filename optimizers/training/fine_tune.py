@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import param
 from optimizers.training.settings import Fitting, mismatch
@@ -27,9 +28,7 @@ class FineTuning(Fitting):
     patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
-        if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset.", code="no-dataset")
-        return mismatch(model, dataset)
+        return refusals.no_rows(dataset) or mismatch(model, dataset)
 
     def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
         from optimizers.training.loop import fit

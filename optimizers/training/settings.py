@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import Technique, param
 
@@ -56,9 +57,8 @@ def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | 
                        code="no-labels")
     if model is None:
         return None
-    if model.family != "network":
-        return Refusal(wrong="The model runs in ONNX Runtime only, so it cannot be trained.", where="model",
-                       mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
+    if refusal := refusals.beyond_torch(model, "it cannot be trained"):
+        return refusal
     if len(model.outputs) > 1:
         return Refusal(wrong=f"The model has {len(model.outputs)} outputs; training here knows one.", where="model",
                        mend="Export it with its one main output.", code="several-outputs")

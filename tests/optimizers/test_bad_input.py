@@ -6,10 +6,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from optimizers.cards import DatasetCard
-from optimizers.compress.half_precision import HalfPrecision
-from optimizers.compress.prune_channels import ChannelPruning
-from optimizers.compress.quantize_dynamic import DynamicQuantization
-from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.prune.channels import ChannelPruning
+from optimizers.compress.quantize.dynamic import DynamicQuantization
+from optimizers.compress.quantize.half_precision import HalfPrecision
+from optimizers.compress.quantize.static import StaticQuantization
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.desk import card_of

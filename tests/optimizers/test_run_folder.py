@@ -194,7 +194,7 @@ def test_inspection_answers_a_card(tmp_path):
 
 def test_one_broken_recipe_does_not_take_the_others_along(tmp_path, monkeypatch):
     """A technique that breaks down is told as failed; the baseline and the rest are kept."""
-    from optimizers.compress.quantize_static import StaticQuantization
+    from optimizers.compress.quantize.static import StaticQuantization
     from optimizers.context import Context
     from optimizers.run import run
 

@@ -6,7 +6,7 @@ from typing import Any
 from webapp.studio.words import METRIC
 
 PERCENT = {"top1": "top-1, %", "macro_f1": "macro F1, %"}
-DENSITY = "density of "                         # and then the layer: what `optimizers.training.sparsify_work` calls its lines
+DENSITY = "density of "                         # and then the layer: what `optimizers.compress.prune.sparsify_work` calls its lines
 Points = list[dict[str, Any]]
 WIDE, HIGH = 100, 40                            # of a layer's picture, in its own units
 

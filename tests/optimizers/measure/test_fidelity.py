@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from optimizers.compress.half_precision import HalfPrecision
-from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.quantize.half_precision import HalfPrecision
+from optimizers.compress.quantize.static import StaticQuantization
 from optimizers.data.dataset import Dataset, Split
 from optimizers.device import catalogue
 from optimizers.errors import OptimizerError

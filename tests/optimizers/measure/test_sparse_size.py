@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 
-from optimizers.compress.prune_weights import WeightPruning
+from optimizers.compress.prune.weights import WeightPruning
 from optimizers.goal import Goal
 from optimizers.measure import sparse_size
 from optimizers.measure.yardstick import Yardstick, shipped

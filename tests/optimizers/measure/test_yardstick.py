@@ -1,6 +1,6 @@
 """One yardstick for all candidates of a job: floor, budget, change, classes."""
 
-from optimizers.compress.quantize_static import StaticQuantization
+from optimizers.compress.quantize.static import StaticQuantization
 from optimizers.device import catalogue
 from optimizers.goal import Goal, Limits
 from optimizers.measure.yardstick import Yardstick, shipped

@@ -7,7 +7,7 @@ import pytest
 from optimizers.cards import DatasetCard, Layer, ModelCard, Tensor
 from optimizers.device import catalogue
 from optimizers.goal import Budget, Goal, Limits
-from optimizers.search import planner
+from optimizers.search import pace, planner
 from optimizers.search.dry_run import dry_run
 from optimizers.search.match import adapts
 
@@ -124,4 +124,4 @@ def test_few_rows_get_more_epochs_and_large_pictures_a_smaller_side_when_time_is
     found = planner.plan(None, few, catalogue()["raspberry-pi-4"], Goal(max_drop=0.01), Budget(minutes=2))
     step = found.planned[0].recipe.steps[0]
     assert step.epochs >= 20 and step.batch == 16 and 0 < step.picture_side < 96
-    assert step.seconds(None, few) <= planner.SHARE_OF_BUDGET * 120
+    assert step.seconds(None, few) <= pace.SHARE_OF_BUDGET * 120

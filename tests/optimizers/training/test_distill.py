@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from optimizers.cards import DatasetCard, ModelCard, Tensor
-from optimizers.compress.prune_channels import ChannelPruning
+from optimizers.compress.prune.channels import ChannelPruning
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset, Split
 from optimizers.device import catalogue

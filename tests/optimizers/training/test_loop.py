@@ -185,7 +185,8 @@ def test_order_and_augmentation():
 
 
 DATA = DatasetCard(kind="images", title="", rows=100, splits={"train": 80}, classes=("a", "b"), row_shape=(1, 8, 8))
-MODEL = ModelCard(kind="onnx", family="network", title="", task="classification", classes=2, outputs=(Tensor(name="y", dtype="float32", shape=(None, 2)),))
+MODEL = ModelCard(kind="onnx", family="network", title="", task="classification", classes=2,
+                  outputs=(Tensor(name="y", dtype="float32", shape=(None, 2)),))
 
 
 def test_refusals_come_from_cards_alone():
@@ -201,6 +202,6 @@ def test_refusals_come_from_cards_alone():
 
 
 def test_the_techniques_load_no_heavy_library():
-    code = "import sys, optimizers.training.train, optimizers.training.fine_tune, optimizers.compress.prune_channels;" \
+    code = "import sys, optimizers.training.train, optimizers.training.fine_tune, optimizers.compress.prune.channels;" \
            "print([m for m in ('torch', 'onnx', 'numpy', 'onnxruntime', 'sklearn') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

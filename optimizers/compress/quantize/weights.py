@@ -1,0 +1,57 @@
+"""Matrix weights in 8, 4 or 2 bits by blocks, activations in float: for networks that wait for memory, not for arithmetic."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from optimizers import refusals
+from optimizers.errors import Refusal
+from optimizers.technique import State, Technique, param
+
+
+class WeightQuantization(Technique):
+    """Every MatMul with fixed weights in blocks of few bits, each with its scale; the kernel widens them as it multiplies. Needs no data.
+
+    Meant for transformers and wide perceptrons: at 4 bits about a sixth of the bytes. Convolutions stay in float. 2 bits lose much, and
+    their kernel is slow. Runs in ONNX Runtime only (its operator MatMulNBits).
+    """
+
+    name: ClassVar[str] = "quantize-weights"
+    title: ClassVar[str] = "weights by blocks"
+    family: ClassVar[str] = "quantization"
+    gives: ClassVar[State] = "quantized"
+    needs: ClassVar[tuple[str, ...]] = ()
+    paper: ClassVar[str] = "Dettmers and Zettlemoyer 2023, arXiv:2212.09720 (4 bits by blocks)"
+
+    bits: Literal[8, 4, 2] = param(4, "Bits of a weight", search=(4, 8))
+    block: Literal[16, 32, 64, 128] = param(32, "Weights along the input axis that share one scale", search=(32, 128))
+    symmetric: bool = param(True, "Blocks centred on zero; else each has a zero point too")
+    activations: Literal["float", "int8"] = param("int8", "What the kernel multiplies in: int8 rounds a block of activations on the fly")
+
+    def refuse(self, model, dataset, device):
+        if "onnxruntime" not in device.runtimes:
+            return Refusal(wrong=f"{device.title} does not run ONNX Runtime, the only one with kernels for weights by blocks.",
+                           mend="Use 'quantize-static' on this device.", code="device-runtime")
+        if model is None:
+            return None
+        if refusal := refusals.quantized(model):
+            return refusal
+        if model.operators and not model.operators.get("MatMul") and not model.operators.get("Gemm"):
+            return Refusal(wrong="The network has no MatMul or Gemm, and blocks of few bits change nothing else.",
+                           mend="Use 'quantize-static': it runs convolutions in integers.", code="nothing-to-quantize")
+        return None
+
+    def seconds(self, model, dataset):
+        return 1.0 + (model.parameters if model else 1e6) / 1e7
+
+    def body(self, body):
+        few = self.bits + 32 / self.block
+        return body._replace(bits=few * body.dynamic + 32 * (1 - body.dynamic))
+
+    def label(self) -> str:
+        return f"{self.bits}-bit weights by {self.block}"
+
+    def apply(self, model, data, ctx):
+        from optimizers.compress.quantize.weights_work import quantize
+
+        return quantize(self, model, ctx)

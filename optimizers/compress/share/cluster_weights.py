@@ -1,0 +1,60 @@
+"""Few shared values in the place of many weights: k-means, then training of the values. Han et al. 2015, arXiv:1510.00149."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from optimizers import refusals
+from optimizers.cards import WEIGHTED
+from optimizers.technique import param
+from optimizers.training.settings import Fitting, mismatch
+
+
+class WeightClustering(Fitting):
+    """Each layer's weights share 2^bits values, which then train on. Fewer bytes to download once 'entropy-code' ends the recipe.
+
+    Weights stay float32: the file itself, its memory and its speed are as before; under DEFLATE alone half as much again travels.
+    Weights that are exactly zero stay so, and zero is one of the values then. Batch norm is folded first, as it would be on leaving.
+    """
+
+    name: ClassVar[str] = "cluster-weights"
+    title: ClassVar[str] = "clustered"
+    family: ClassVar[str] = "coding"
+    paper: ClassVar[str] = "Han et al. 2015, arXiv:1510.00149"
+
+    bits: int = param(5, "Each layer's weights take at most 2 to the power of this many values", low=1, high=8, unit="bits",
+                      search=(3, 4, 5, 6))
+    depthwise: int = param(2, "Bits more for depthwise layers, up to 8: few weights, whose channels differ in scale", low=0, high=7,
+                           unit="bits")
+    init: Literal["linear", "density", "random"] = param(
+        "density", "Where k-means begins: evenly over the weights; evenly over their range, which keeps the largest; or at random weights")
+    keep: tuple[str, ...] = param((), "Layers left whole, by node name")
+    epochs: int = param(2, "Passes over the train split in which the values learn; 0 leaves them as k-means found them", low=0, high=1000,
+                        unit="epochs", search=(0, 2, 4))
+    rate: float = param(0.0005, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.0002, 0.0005, 0.001))
+    weight_decay: float = param(0.0, "Pull of the values towards zero", low=0, high=1)
+    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
+
+    def refuse(self, model, dataset, device):
+        if model is not None:
+            found = refusals.quantized(model) or refusals.lacking(model, WEIGHTED, "there are no weights to share", "nothing-to-cluster")
+            if refusal := found or refusals.unknown_layer(model, self.keep, "keep"):
+                return refusal
+        if not self.epochs:
+            return None
+        return refusals.no_rows(dataset, "Name a labelled dataset, or set epochs to 0.") or mismatch(model, dataset)
+
+    def seconds(self, model, dataset):
+        """Sorting and k-means take about a second for each million weights; a training step half as long again as a plain one."""
+        return 0.5 + (model.parameters if model else 1e6) / 1e6 + (1.5 * super().seconds(model, dataset) if self.epochs else 0.0)
+
+    def body(self, body):
+        return body._replace(sent=min(body.sent or 32.0, float(self.bits)))
+
+    def label(self) -> str:
+        return f"clustered to {self.bits} bit{'s' if self.bits > 1 else ''}" + ("" if self.epochs else ", untrained")
+
+    def apply(self, model, data, ctx):
+        from optimizers.compress.share.cluster_weights_work import cluster
+
+        return cluster(self, model, data, ctx)
