@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from optimizers.cards import DatasetCard, ModelCard
     from optimizers.device import Device
 
-WITHOUT_ROWS = "Name a labelled dataset."
-
 
 def quantized(model: ModelCard) -> Refusal | None:
     """A network whose weights are integers already."""
@@ -66,7 +64,7 @@ def unknown_layer(model: ModelCard, wanted: Iterable[str], where: str) -> Refusa
     return unknown((layer.name for layer in model.layers), wanted, where) if model.layers else None
 
 
-def no_rows(dataset: DatasetCard | None, mend: str = WITHOUT_ROWS) -> Refusal | None:
+def no_rows(dataset: DatasetCard | None, mend: str = "Name a labelled dataset.") -> Refusal | None:
     """Training without a dataset."""
     if dataset is not None:
         return None

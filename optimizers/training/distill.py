@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.models.zoo import ARCHITECTURES, suited
 from optimizers.technique import param
@@ -66,7 +67,7 @@ class Distillation(Fitting):
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a dataset.", code="no-dataset")
+            return refusals.no_rows(dataset, "Name a dataset.")
         if not (self.alpha or self.hints or self.attention):
             return Refusal(wrong="Nothing is asked of the teacher.", where="alpha", mend="Give 'alpha', 'hints' or 'attention' a weight.",
                            code="nothing-to-teach")

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
+from optimizers.models.modules import NORMS
 from optimizers.models.network import Network
 from optimizers.training.batches import Rows, augmented, order_of_epoch
 from optimizers.training.callback import Callback
@@ -33,7 +34,6 @@ EVERY = 20.0                # seconds between checkpoints
 WARM = 3                    # steps that are not timed
 CHECKED = (15, 75, 300)     # steps after which the pace is held against the deadline; so is the beginning of each epoch
 NOTICE = 0.4                # seconds between reports
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 def fit(network: Network, data: Dataset, settings: Fitting, ctx: Context, callback: Callback | None = None) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.models.zoo import ARCHITECTURES, suited
 from optimizers.technique import param
@@ -34,7 +35,7 @@ class Training(Fitting):
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if dataset is None:
-            return Refusal(wrong="There is no dataset to train on.", where="dataset", mend="Name a labelled dataset.", code="no-dataset")
+            return refusals.no_rows(dataset)
         if self.architecture == "model":
             if model is None:
                 return Refusal(wrong="There is no model whose shape could be taken.", where="architecture",
