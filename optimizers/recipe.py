@@ -83,10 +83,13 @@ class Recipe:
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device | None) -> Refusal | None:
         """The first reason this cannot work: order first, then each step against the cards and the device."""
-        state: State = "float"
+        state: State = "quantized" if model is not None and model.quantized else "float"
         for number, step in enumerate(self.steps, 1):
             where = f"step {number}, {step.name}"
-            if state not in step.takes:
+            if number == 1 and state not in step.takes and step.family != "training":       # training may begin with a network of its own
+                return Refusal(wrong=f"'{step.title}' takes a {' or '.join(step.takes)} network, and this one is already quantized.",
+                               where=where, mend="Start from the float network it was made of.", code="already-quantized")
+            if number > 1 and state not in step.takes:
                 takes, before = " or ".join(step.takes), self.steps[number - 2].title
                 return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
                                mend=f"Put '{step.title}' before '{self.steps[number - 2].title}', or drop one of them.",

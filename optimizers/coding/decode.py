@@ -11,6 +11,7 @@ model, the head under DEFLATE, then the coded numbers. The head holds the lists 
 model consists of, and holds the bytes between them.
 """
 
+import array
 import hashlib
 import struct
 import sys
@@ -24,6 +25,10 @@ except ImportError:
 START = struct.Struct("<4sQII32s")
 MOST = 1 << 30          # bytes of a model
 DEEPEST = 4             # pieces inside pieces
+SHORTEST = 64           # bytes of a piece; what is shorter stands between the pieces
+MOST_LISTS = 1 << 12    # and as many numbers in one of them
+SLACK = 1 << 20         # bytes by which lists may be longer than the model
+PER_LANE, MOST_LANES = 1 << 10, 1 << 12
 WIDE = 64               # lanes from which numpy is the faster way
 STORED, DEFLATED, SYMBOLS, PLANES, SPARSE, NIBBLES = range(6)
 
@@ -39,7 +44,7 @@ def decode(data, most=MOST):
     _, size, stored, long, digest = START.unpack_from(data)
     if size > most:
         raise Damaged(f"The file says that its model has {size:,} bytes, and at most {most:,} are allowed here.")
-    if long > 2 * size + (1 << 20) or START.size + stored > len(data):
+    if long > 2 * size + SLACK or START.size + stored > len(data):
         raise Damaged("The head is longer than it can be.")
     head = Reader(inflate(data[START.size:START.size + stored], long))
     model = assemble(head, Reader(data[START.size + stored:]), size)
@@ -50,11 +55,18 @@ def decode(data, most=MOST):
 
 def assemble(head, body, size):
     """The model: pieces, and between them bytes that stand at the end of the head."""
-    lists = [numbers_of(head) for _ in range(head.number(head.left))]
+    lists, held = [], 0
+    for _ in range(head.number(MOST_LISTS)):
+        lists.append(numbers_of(head))
+        held += len(lists[-1][1])
+        if held > size + SLACK:
+            raise Damaged("The lists hold more numbers than the model.")
     pieces, built = [], 0
-    for _ in range(head.number(head.left)):
+    for _ in range(head.number(size // SHORTEST)):
         between = head.number(size - built)
         length = head.number(size - built - between)
+        if length < SHORTEST:
+            raise Damaged("A piece is shorter than pieces are.")
         pieces.append((between, piece(head, body, lists, length, 1)))
         built += between + length
     parts = []
@@ -90,8 +102,8 @@ def piece(head, body, lists, length, depth):
 
 
 def numbers_of(head):
-    """One list: bytes of a number, the numbers in ascending order, the bits of their shares, the shares."""
-    width, k = head.number(8), head.number(1 << 14)
+    """One list: bytes of a number, the numbers in ascending order one behind the other, the bits of their shares, the shares."""
+    width, k = head.number(8), head.number(MOST_LISTS)
     if not width or not k:
         raise Damaged("A list of numbers is empty.")
     values, last = [], -1
@@ -99,28 +111,28 @@ def numbers_of(head):
         last += 1 + head.number(256 ** width - 2 - last)
         values.append(last.to_bytes(width, "little"))
     if k == 1:
-        return width, values, 0, [1]
+        return width, values[0], 0, array.array("H", [1])
     bits = head.number(15)
-    shares = [head.number(1 << bits) for _ in range(k)]
+    shares = array.array("H", [head.number(1 << bits) for _ in range(k)])
     if sum(shares) != 1 << bits or 0 in shares:
         raise Damaged("The shares of a list do not add up.")
-    return width, values, bits, shares
+    return width, b"".join(values), bits, shares
 
 
 def symbols(head, body, lists, length):
     """Numbers out of a list, each given by its place there; places are coded by range asymmetric numeral systems."""
-    which = head.number(1 << 14)
+    which = head.number(MOST_LISTS)
     if which >= len(lists):
         raise Damaged("A piece is made of a list that is not there.")
     width, values, bits, shares = lists[which]
     if not length or length % width:
         raise Damaged("A piece does not consist of whole numbers.")
     n = length // width
-    if len(values) == 1:
-        return values[0] * n
+    if len(shares) == 1:
+        return values * n
     lanes = head.number(n)
-    if not lanes:
-        raise Damaged("There are no lanes.")
+    if lanes != max(1, min(MOST_LANES, n // PER_LANE)):     # few lanes for many numbers would take hours
+        raise Damaged("There are not as many lanes as the numbers need.")
     words = head.number(body.left // 2)
     states, coded = body.take(4 * lanes), body.take(2 * words)
     return (by_numpy if np is not None and lanes >= WIDE else by_hand)(values, width, n, shares, bits, states, coded)
@@ -146,15 +158,15 @@ def by_numpy(values, width, n, freqs, bits, states, coded):
         x[:n - at] = now
     if read != len(words):
         raise Damaged("There are more coded numbers than belong to the piece.")
-    return np.frombuffer(b"".join(values), np.dtype((np.void, width)))[places].tobytes()
+    return np.frombuffer(values, np.dtype((np.void, width)))[places].tobytes()
 
 
 def by_hand(values, width, n, freqs, bits, states, coded):
     table: list = []
     inside: list = []
     share: list = []
-    for value, freq in zip(values, freqs):
-        table += [value] * freq
+    for at, freq in enumerate(freqs):
+        table += [values[width * at:width * (at + 1)]] * freq
         inside += range(freq)
         share += [freq] * freq
     lanes, words = len(states) // 4, len(coded) // 2

@@ -18,8 +18,8 @@ import onnx
 from optimizers.coding import decode, rans
 from optimizers.coding.lists import Lists, counted, number
 
-LEAST = 64              # bytes: shorter tensors stay among the rest, where DEFLATE sees them together
-MOST_VALUES = 4096      # distinct numbers that a list may hold
+LEAST = decode.SHORTEST  # bytes: shorter tensors stay among the rest, where DEFLATE sees them together
+MOST_VALUES = decode.MOST_LISTS     # distinct numbers that a list may hold
 SAMPLE = 1 << 16        # numbers that are looked at before all are sorted
 TRIED = 1 << 16         # bytes by which DEFLATE is judged where there are more
 LONG_LIST = 256         # distinct numbers beyond which other ways are tried beside the list

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from optimizers.coding import rans
+from optimizers.coding import decode, rans
 
-MOST = 1 << 12          # lists in one file
+MOST = decode.MOST_LISTS    # lists in one file
 PER_ENTRY = 1.1         # bytes of a share and of the step to the next number, after DEFLATE
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizers.coding.decode import MOST_LANES, PER_LANE
+
 LOW = 1 << 16           # least state
-MOST_LANES = 4096
-PER_LANE = 1024         # symbols: each lane costs its first and last state, about two bytes more than the symbols themselves
 
 
 def encode(symbols: np.ndarray, freqs: np.ndarray, bits: int, lanes: int) -> bytes:
@@ -33,6 +33,7 @@ def encode(symbols: np.ndarray, freqs: np.ndarray, bits: int, lanes: int) -> byt
 
 
 def lanes_for(n: int) -> int:
+    """Each lane costs its first and last state, about two bytes more than the symbols themselves."""
     return max(1, min(MOST_LANES, n // PER_LANE))
 
 

@@ -84,9 +84,13 @@ class Shipped:
         return [array[:rows] if fixed and getattr(array, "ndim", 0) else array for array in found]
 
     def on_fed(self, fed: np.ndarray) -> np.ndarray:
-        """First output, (n, outputs) float32, for rows that went through the network's preprocessing already; the batch axis is free."""
-        found = self.session.run([self.output], {self.input.name: as_input(fed, self.input.type)})[0]
-        return np.asarray(found, np.float32).reshape(len(fed), -1)
+        """First output, (n, outputs) float32, for at least one row that went through the network's preprocessing already."""
+        step, parts = self.fixed_batch or len(fed), []
+        for start in range(0, len(fed), step):
+            rows = as_input(fed[start:start + step], self.input.type)
+            whole = np.concatenate([rows, np.repeat(rows[-1:], step - len(rows), axis=0)])
+            parts.append(np.asarray(self.session.run([self.output], {self.input.name: whole})[0], np.float32)[:len(rows)])
+        return np.concatenate(parts).reshape(len(fed), -1)
 
     @cached_property
     def fused(self) -> dict[str, int]:

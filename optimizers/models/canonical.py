@@ -23,6 +23,9 @@ LARGEST = 2**26             # values a folded constant may have
 def canonical(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """The tidy graph and one sentence for each thing that was changed on the way."""
     notes: list[str] = []
+    if (apart := told_apart(proto)) is not proto:
+        notes.append("Nodes that went by one name got a number behind it: ONNX Runtime refuses names that are given twice.")
+        proto = apart
     if kinds := other_floats(proto):
         proto = in_float32(proto)
         notes.append(f"Its {' and '.join(kinds)} tensors were turned into float32, in which networks are trained and compared here.")
@@ -46,6 +49,20 @@ def named(proto: onnx.ModelProto) -> onnx.ModelProto:
         if node.op_type in NAMED and not node.name and node.output[0] not in taken:
             node.name = node.output[0]
             taken.add(node.name)
+    return fresh
+
+
+def told_apart(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy in which no two nodes have one name, or the graph itself where none do."""
+    taken = {node.name for node in proto.graph.node}
+    if len([node for node in proto.graph.node if node.name]) == len(taken - {""}):
+        return proto
+    fresh, seen = copied(proto), set()
+    for node in fresh.graph.node:
+        name, number = node.name, 2
+        while node.name in seen or (node.name != name and node.name in taken):
+            node.name, number = f"{name}_{number}", number + 1
+        seen |= {node.name} - {""}
     return fresh
 
 

@@ -9,7 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from optimizers.errors import OptimizerError
-from optimizers.models.canonical import canonical
+from optimizers.models.canonical import canonical, told_apart
 from optimizers.models.graph import QUANTIZED
 from optimizers.models.network import Network
 from optimizers.models.preprocessing import Preprocessing, said
@@ -65,7 +65,7 @@ def from_proto(proto: onnx.ModelProto, where: str = "") -> Network:
         raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.",
                              "onnx-invalid") from None
     if any(node.op_type in QUANTIZED for node in proto.graph.node):
-        return Network(proto, state="quantized", notes=("Uploaded already quantized: it is measured as it is.",))
+        return Network(told_apart(proto), state="quantized", notes=("Uploaded already quantized: it is measured as it is.",))
     tidy, notes = canonical(proto)
     return Network(tidy, notes=notes)
 

@@ -30,17 +30,16 @@ def shapes(module: fx.GraphModule, x: torch.Tensor) -> dict[fx.Node, tuple[int, 
     return found
 
 
-def layers(module: fx.GraphModule) -> Iterator[tuple[fx.Node, nn.Module]]:
+def layers(module: fx.GraphModule, kinds: tuple[type[nn.Module], ...] = ROOTS) -> Iterator[tuple[fx.Node, nn.Module]]:
     """Every convolution and linear layer that the graph calls, in the order it does."""
     for node in module.graph.nodes:
-        if node.op == "call_module" and isinstance(module.get_submodule(str(node.target)), ROOTS):
+        if node.op == "call_module" and isinstance(module.get_submodule(str(node.target)), kinds):
             yield node, module.get_submodule(str(node.target))
 
 
-def shared(module: nn.Module) -> set[str]:
-    """Paths of layers that share a weight with another."""
-    owners: dict[int, list[str]] = {}
-    for path, layer in module.named_modules():
-        for weight in layer.parameters(recurse=False):
-            owners.setdefault(id(weight), []).append(path)
-    return {path for paths in owners.values() if len(paths) > 1 for path in paths}
+def shared(module: fx.GraphModule) -> set[str]:
+    """Paths of layers whose weight or bias something else reads too, however it is laid out there."""
+    owners: dict[str, set[str]] = {}
+    for binding in module.meta["bindings"]:
+        owners.setdefault(binding.name, set()).add(binding.path)
+    return {path.rpartition(".")[0] for paths in owners.values() if len(paths) > 1 for path in paths}

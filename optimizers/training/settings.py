@@ -65,6 +65,12 @@ def mismatch(model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | 
     if model.task == "other":
         return Refusal(wrong="The model's output is neither class scores nor one number, so it cannot learn from labels.", where="model",
                        mend="Quantize it, or export it with one output of shape (batch, classes) or (batch, 1).", code="outputs")
+    if model.operators and not model.parameters:
+        return Refusal(wrong="The model has no weights that could learn.", where="model", mend="Train a new network with 'train'.",
+                       code="no-weights")
+    if dataset is not None and dataset.task == "regression" and (model.classes or 1) > 1:
+        return Refusal(wrong=f"The model answers with scores of {model.classes} classes, and the dataset holds amounts.", where="dataset",
+                       mend="Choose the dataset the model was made for, or train a new network with 'train'.", code="classes-differ")
     if dataset is None or dataset.task != "classification" or model.classes is None:
         return None
     if model.classes != len(dataset.classes):

@@ -96,11 +96,13 @@ class Search:
 
     def why_not(self, layer: Layer) -> str:
         """Why a layer cannot be replaced; empty where it can."""
-        node, _ = self.places.get(layer.node.input[1], (None, None))
+        node, held = self.places.get(layer.node.input[1], (None, None))
         if self.often[layer.name] > 1:
             return "its name is not its own"
         if self.read[layer.node.input[1]] > 1 or (node is not None and str(node.target) in self.tied):
             return "it shares weights"
+        if isinstance(bias := getattr(held, "bias", None), Tensor) and not bool(torch.isfinite(bias).all()):
+            return "something infinite is added to it"
         return "it is no plain layer" if node is None else "it works in groups" if layer.groups > 1 else ""
 
     def site(self, layer: Layer) -> Site:

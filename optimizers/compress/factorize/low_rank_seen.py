@@ -72,7 +72,12 @@ class Unit:
         self.outputs = self.outputs * np.outer(factor, factor)
 
     def see(self, ins: np.ndarray, outputs: np.ndarray) -> None:
-        """Take covariances over rows; a little of what the weights alone say stays, for directions the rows do not show."""
+        """Take covariances over rows; a little of what the weights alone say stays, for directions the rows do not show.
+
+        Where they are no finite numbers (a mask of minus infinity, sums beyond float32), what the weights say stands.
+        """
+        if not (np.isfinite(ins).all() and np.isfinite(outputs).all()):
+            return
         power = RIDGE * float(np.diag(ins).mean())
         self.ins = ins
         self.outputs = outputs * np.outer(self.scale, self.scale) + power * gram(self.weight, 0)

@@ -33,7 +33,8 @@ Pass = Callable[[onnx.ModelProto], onnx.ModelProto]
 
 def simplified(network: Network, data: Dataset, folding: bool, ctx: Context) -> Network:
     """The network with fewer nodes, and notes on what went; the network itself where nothing could."""
-    fed = [network.feed(np.asarray(data.train.x[:ROWS]))]
+    batch = (onnx_graph.extents(onnx_graph.inputs(network.proto)[0]) or (None,))[0]
+    fed = [network.feed(np.resize(data.train.x[:ROWS], (batch or min(ROWS, len(data.train)), *data.row_shape)))]
     fed.append(np.random.default_rng([ctx.seed, 5]).normal(size=fed[0].shape).astype(np.float32))
     passes: dict[str, Pass] = {"constants": fold_constants, "shapes": without_shape_arithmetic, "rules": by_rules}
     if folding:
@@ -107,7 +108,7 @@ def aimed(value: Value | None) -> list[int] | None:
 
 
 def by_rules(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """onnxscript's constant folding and the rules named here, until they settle; then equal nodes and tensors once."""
+    """onnxscript's constant folding and the rules named here, until they settle; then equal nodes and settings once."""
     import onnx_ir as ir
     from onnx_ir.passes import common
     from onnxscript import optimizer, rewriter
@@ -119,8 +120,24 @@ def by_rules(proto: onnx.ModelProto) -> onnx.ModelProto:
         model = rewriter.rewrite(model, [getattr(rules, f"{name}_rule") for name in RULES])
     last = ir.passes.Sequential(common.IdentityEliminationPass(), common.CommonSubexpressionEliminationPass(),
                                 common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
-                                common.DeduplicateInitializersPass(), common.RemoveUnusedNodesPass())
-    return without_unread(ir.serde.serialize_model(last(model).model))
+                                common.RemoveUnusedNodesPass())
+    return once(ir.serde.serialize_model(last(model).model))
+
+
+def once(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Equal settings (axes, shapes, single numbers) are stored once, in place. Equal weights are not made one tensor: fresh biases and
+    scales are equal by chance, would be trained as one from then on, and their layers could no longer be pruned.
+    """
+    first: dict[tuple[int, tuple[int, ...], bytes], str] = {}
+    same = {}
+    outputs = {value.name for value in proto.graph.output}
+    for tensor in proto.graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        if (array.dtype.kind in "iub" or array.ndim == 0) and tensor.name not in outputs:
+            same[tensor.name] = first.setdefault((tensor.data_type, array.shape, array.tobytes()), tensor.name)
+    for node in proto.graph.node:
+        node.input[:] = [same.get(name, name) for name in node.input]
+    return without_unread(proto)
 
 
 def named_as(made: onnx.ModelProto, before: onnx.ModelProto) -> onnx.ModelProto:

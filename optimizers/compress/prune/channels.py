@@ -55,10 +55,11 @@ class ChannelPruning(Technique):
             return mismatch(model, dataset) if self.between() else None
         if refusal := refusals.beyond_torch(model, "channels cannot be removed from it"):
             return refusal
-        if model.layers and len(model.layers) < 2:
-            return Refusal(wrong="The model has one layer with weights, and the last layer is never pruned.", where="model",
-                           mend="Quantize it instead.", code="nothing-to-prune")
-        if self.score in ("taylor", "hessian") and (refusal := refusals.unanswered(self.score, model, dataset)):
+        if (model.operators or model.layers) and len(model.layers) < 2:
+            return Refusal(wrong=f"The model has {'one' if model.layers else 'no'} layer with weights, and the last is never pruned.",
+                           where="model", mend="Quantize it instead.", code="nothing-to-prune")
+        if self.score in ("taylor", "hessian") and (
+                refusal := refusals.unanswered(self.score, model, dataset) or mismatch(model, dataset)):
             return refusal
         return mismatch(model, dataset) if self.between() else None
 

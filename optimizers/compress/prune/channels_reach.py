@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from optimizers.models import operators
-from optimizers.models.modules import CONVS, NORMS, TRANSPOSED, layers, shapes, shared
+from optimizers.models.modules import CONVS, NORMS, ROOTS, TRANSPOSED, layers, shapes, shared
 
 ALONE = {F.relu, F.relu6, F.leaky_relu, F.elu, F.celu, F.selu, F.gelu, F.hardswish, F.mish, F.softplus, F.softsign, torch.sigmoid,
          torch.tanh,
@@ -57,7 +57,7 @@ def through(user: fx.Node, node: fx.Node, axis: int, module: fx.GraphModule, ext
     if user.target in ALONE:
         return axis
     if user.target in PAIRED:
-        return axis if paired(user, node, axis, extents) else None
+        return axis if paired(user, node, axis, module, extents) else None
     if user.target in POOLED:
         return axis if axis == 1 else None
     if user.target in (torch.mean, torch.amax):
@@ -89,7 +89,7 @@ def through_layer(layer: nn.Module, axis: int, rank: int) -> int | None:
     return axis if isinstance(layer, nn.Dropout) else None
 
 
-def paired(user: fx.Node, node: fx.Node, axis: int, extents: dict[fx.Node, tuple[int, ...]]) -> bool:
+def paired(user: fx.Node, node: fx.Node, axis: int, module: fx.GraphModule, extents: dict[fx.Node, tuple[int, ...]]) -> bool:
     """Whether the other operand is one number, or computed with as many channels in the same place."""
     for other in user.args:
         if other is node or not isinstance(other, fx.Node):
@@ -98,6 +98,22 @@ def paired(user: fx.Node, node: fx.Node, axis: int, extents: dict[fx.Node, tuple
         if other.op == "get_attr":
             if any(extent != 1 for extent in shape):
                 return False
-        elif len(shape) != len(mine) or shape[axis] != mine[axis]:
+        elif len(shape) != len(mine) or shape[axis] != mine[axis] or not from_layers(other, module):
             return False
+    return True
+
+
+def from_layers(node: fx.Node, module: fx.GraphModule) -> bool:
+    """Whether every way back from a value ends in a layer, which can lose channels, and none in the network's input, which cannot."""
+    waiting, seen = [node], {node}
+    while waiting:
+        node = waiting.pop()
+        if node.op == "placeholder":
+            return False
+        layer = module.get_submodule(str(node.target)) if node.op == "call_module" else None
+        if isinstance(layer, (*ROOTS, *TRANSPOSED)) and getattr(layer, "groups", 1) == 1:       # a depthwise one has the channels it is fed
+            continue
+        fresh = [source for source in node.all_input_nodes if source not in seen]
+        seen.update(fresh)
+        waiting += fresh
     return True

@@ -21,7 +21,7 @@ from optimizers.compress.prune.settle import few, refresh
 from optimizers.context import Context
 from optimizers.data.dataset import Dataset
 from optimizers.errors import OptimizerError
-from optimizers.models.modules import CONVS, ROOTS, TRANSPOSED, layers, shapes
+from optimizers.models.modules import CONVS, ROOTS, TRANSPOSED, layers, shapes, shared
 from optimizers.models.network import Network
 from optimizers.models.prove import prove
 from optimizers.models.sequences import on_sequences
@@ -43,9 +43,12 @@ def prune(network: Network, data: Dataset, settings: ChannelPruning, ctx: Contex
     network = network.with_(proto=on_sequences(network.proto))
     module = network.to_torch()
     rows = Rows(network, few(data, ctx.seed), data.task == "regression")
-    example = rows.take(np.arange(2))[0]
+    example = rows.take(np.arange(min(2, len(rows))))[0]
     before = {str(node.target): channels(layer) for node, layer in layers(module)}
     whole = macs_of(module, example)
+    if not whole:
+        raise OptimizerError("No layer of this network can lose channels: it has no convolution or matrix product that torch holds as one.",
+                             "model", "Quantize it instead.", "nothing-to-prune")
     kept = kept_paths(network, module, settings.keep)
     said: list[str] = []
     for number in range(1, settings.iterations + 1):
@@ -111,11 +114,12 @@ def groups_of(module: fx.GraphModule, dependencies: Any, example: torch.Tensor, 
     depthwise = {path for path, layer in module.named_modules() if is_depthwise(layer)}
     every = [(group, *members(group, dependencies, paths)) for group in dependencies.get_all_groups(ignored_layers=[],
                                                                                                     root_module_types=[*ROOTS])]
-    doubtful = half_understood(module, [(outs, ins) for _, outs, ins in every])
+    doubtful = half_understood(module, [(outs, ins) for _, outs, ins in every]) | shared(module)
     found = []
     for group, outs, ins in every:
         root = group[0][0].target.module
-        if root not in paths or not outs or not set(outs) - depthwise <= allowed or (outs.keys() | ins.keys()) & doubtful:
+        makers = set(outs) - depthwise          # none: depthwise layers on the network's input, whose channels are given
+        if root not in paths or not makers or not makers <= allowed or (outs.keys() | ins.keys()) & doubtful:
             continue
         worth = score(group)
         if worth is not None and len(worth) > 1:
@@ -152,11 +156,11 @@ def half_understood(module: fx.GraphModule, sides: list[tuple[dict[str, int], di
 def costs_of(module: fx.GraphModule, example: torch.Tensor) -> dict[str, Cost]:
     """Multiply-accumulates and widths of every convolution and linear layer, for one row."""
     extents, found = shapes(module, example), {}
-    for node, layer in layers(module):
+    for node, layer in layers(module, (*ROOTS, *TRANSPOSED)):
         outs, ins = channels(layer)
-        per_out = layer.get_parameter("weight").numel() // outs
-        places = int(np.prod(extents[node][1:])) // outs
-        found[str(node.target)] = Cost(places * outs * per_out, outs, 1 if is_depthwise(layer) else ins)
+        across, width = (node.args[0], ins) if isinstance(layer, TRANSPOSED) else (node, outs)     # where each weight is used once a place
+        places = int(np.prod(extents[across][1:])) // width     # type: ignore[index,arg-type]
+        found[str(node.target)] = Cost(places * layer.get_parameter("weight").numel(), outs, 1 if is_depthwise(layer) else ins)
     return found
 
 

@@ -83,9 +83,11 @@ class Learner(Callback):
 
     def begin(self, module: fx.GraphModule) -> None:
         self.round_values(module)
+        grids: dict[nn.Parameter, WeightGrid] = {}      # layers that share a weight share its grid
         for name, path, layout in places_of(self.prepared, module, self.bits):
             layer = module.get_submodule(path)
-            grid = WeightGrid(layer.get_parameter("weight").detach().numpy(), self.bits[name], self.per_channel)
+            weight = layer.get_parameter("weight")
+            grid = grids.setdefault(weight, WeightGrid(weight.detach().numpy(), self.bits[name], self.per_channel))
             parametrize.register_parametrization(layer, "weight", grid)
             self.layers[name] = grid, layout
 

@@ -23,11 +23,13 @@ from optimizers.compress.quantize.codes import place
 from optimizers.compress.quantize.keep_float import shield
 from optimizers.compress.quantize.mean_to_pool import mean_to_pool
 from optimizers.compress.quantize.reconstruct import reconstruct
+from optimizers.compress.quantize.unbounded import unbounded
 from optimizers.compress.quantize.weight_grid import Codes, on_grid
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
 from optimizers.models.fold import fold_batch_norm
+from optimizers.models.graph import as_input
 from optimizers.models.rewrite import Layer, weighted
 from optimizers.refusals import must_know
 
@@ -58,7 +60,9 @@ class Bench:
     def __post_init__(self) -> None:
         self.prepared, self.cache = self.folder / "prepared.onnx", self.folder / "ranges.json"
         self.graph = prepare(self.model, self.prepared)
-        self.layers = {node.name: node.op_type for node in self.graph.node if node.op_type in WEIGHTED and has_weights(node, self.graph)}
+        self.unbounded = unbounded(self.graph)
+        self.layers = {node.name: node.op_type for node in self.graph.node
+                       if node.op_type in WEIGHTED and has_weights(node, self.graph) and node.name not in self.unbounded}
         if not self.layers:
             raise OptimizerError("The network has no Conv, Gemm or MatMul with fixed weights, so there is nothing to run in int8.",
                                  "quantize-static", "Look at its operators on the model's page.", "nothing-to-quantize")
@@ -132,12 +136,17 @@ class Bench:
         """The graph as the quantizer writes it, every value under its own name. Ranges are found at the first call."""
         target = self.folder / "quantized.onnx"
         first = not self.cache.is_file()
-        quantize_static(
-            self.prepared, target, self.reader() if first else None,
-            per_channel=self.technique.per_channel, reduce_range=self.reduced, activation_type=TYPES[activation],
-            weight_type=QuantType.QInt8, calibrate_method=METHODS[self.technique.calibration], calibration_cache_path=self.cache,
-            nodes_to_exclude=list(kept), nodes_to_quantize=[only] if only else None,
-            extra_options={"CalibPercentile": self.technique.percentile})
+        try:
+            quantize_static(
+                self.prepared, target, self.reader() if first else None,
+                per_channel=self.technique.per_channel, reduce_range=self.reduced, activation_type=TYPES[activation],
+                weight_type=QuantType.QInt8, calibrate_method=METHODS[self.technique.calibration], calibration_cache_path=self.cache,
+                nodes_to_exclude=[*kept, *self.unbounded], nodes_to_quantize=[only] if only else None,
+                extra_options={"CalibPercentile": self.technique.percentile})
+        except Exception as fault:          # it asserts, divides and indexes its way through strangers' graphs; no class is common to all
+            why = (str(fault).strip().splitlines() or [type(fault).__name__])[0][:160]
+            raise OptimizerError(f"ONNX Runtime's quantizer cannot lay this network out in integers: {why}.", "the whole graph",
+                                 "Use 'simplify' before it, 'quantize-dynamic' or 'half-precision' in its place.", "quantizer") from fault
         if first and self.technique.calibration == "mse":
             ranges.narrow(onnx.load(self.prepared), self.cache, self.reader().batches)
             return self.written(kept, only, activation)
@@ -169,7 +178,9 @@ class Reader(CalibrationDataReader):
         self.size = first.dim_value if first.HasField("dim_value") and first.dim_value > 0 else min(BATCH, len(rows))
         whole = max(1, len(rows) // self.size) * self.size     # histograms want every batch of one size
         rows = np.resize(rows, (whole, *rows.shape[1:]))
-        self.batches = ({value.name: model.feed(rows[start:start + self.size])} for start in range(0, len(rows), self.size))
+        kind = f"tensor({onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type).name})"
+        self.batches = ({value.name: as_input(model.feed(rows[start:start + self.size]), kind)}
+                        for start in range(0, len(rows), self.size))
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self.batches, None)

@@ -16,6 +16,8 @@ from optimizers.compress.quantize.weight_grid import Codes, top
 from optimizers.export.packed import WIDTHS, Coded, packed
 from optimizers.models.graph import copied, without_unread
 
+CODES = ".codes"
+
 
 def place(proto: onnx.ModelProto, codes: Mapping[str, Codes], biases: Mapping[str, np.ndarray]) -> onnx.ModelProto:
     """A new graph in which each named layer holds the codes given. biases: the layers' own, in float.
@@ -29,13 +31,16 @@ def place(proto: onnx.ModelProto, codes: Mapping[str, Codes], biases: Mapping[st
         if node.name not in codes:
             continue
         given, weight = codes[node.name], makers[node.input[1]]
-        put(made, weight, given)
+        if not weight.input[0].endswith(CODES):             # layers that share a weight get the codes of the first
+            put(made, weight, given)
         if len(node.input) > 2 and node.input[2]:
             bias = biases[node.name] if given.bias is None else given.bias
             scale = numpy_helper.to_array(stored[makers[node.input[0]].input[1]]) * given.scales
             put_bias(made, makers[node.input[2]], bias, scale.astype(np.float32))
-    narrow = {makers[node.input[1]].input[0]: codes[node.name] for node in made.graph.node
-              if node.name in codes and codes[node.name].bits in WIDTHS[:-1]}
+    narrow: dict[str, Codes] = {}
+    for node in made.graph.node:
+        if node.name in codes and codes[node.name].bits in WIDTHS[:-1]:
+            narrow.setdefault(makers[node.input[1]].input[0], codes[node.name])
     return packed(without_unread(made), {name: coded(given) for name, given in narrow.items()})
 
 
@@ -47,7 +52,7 @@ def coded(codes: Codes) -> Coded:
 
 def put(proto: onnx.ModelProto, weight: onnx.NodeProto, codes: Codes) -> None:
     """Point a weight's DequantizeLinear at new codes and scales, in place."""
-    name, whole = f"{weight.output[0]}.codes", len(codes.scales) == 1
+    name, whole = f"{weight.output[0]}{CODES}", len(codes.scales) == 1
     scales = codes.scales.reshape(()) if whole else codes.scales
     tensors = {f"{name}.scale": scales.astype(np.float32), f"{name}.zero": np.zeros(scales.shape, np.int8)}
     weight.input[:] = [name, *tensors]

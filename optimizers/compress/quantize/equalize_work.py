@@ -35,7 +35,7 @@ class Pair:
 def equalize(technique: CrossLayerEqualization, model: Network, ctx: Context) -> Network:
     """The same function with evener weights; the note tells by how much."""
     proto = fold_batch_norm(model.proto)
-    pairs = list(pairs_of(proto))
+    pairs = [pair for pair in pairs_of(proto) if all(np.isfinite(array).all() for array in tensors_of(pair).values())]
     held = {name: array.astype(np.float64) for pair in pairs for name, array in tensors_of(pair).items()}
     before = unevenness(pairs, held)
     for number in range(technique.rounds):

@@ -17,6 +17,7 @@ from optimizers.compress.quantize.weight_grid import Codes, best_scales, rounded
 from optimizers.models.axes import across, unfolded
 from optimizers.models.modules import CONVS
 from optimizers.models.rewrite import weighted
+from optimizers.models.tracing import Binding
 from optimizers.training.where import use_threads
 
 if TYPE_CHECKING:
@@ -62,9 +63,13 @@ def reconstruct(network: Network, fed: np.ndarray, bits: Mapping[str, int], ctx:
 
 def places_of(network: Network, module: fx.GraphModule, wanted: Mapping[str, int]) -> Iterator[tuple[str, str, str]]:
     """(layer's name, module path, how its weight is laid out) in the order of the graph."""
-    held = {binding.name: binding for binding in module.meta["bindings"] if binding.path.endswith(".weight")}
+    held: dict[str, list[Binding]] = {}         # a weight that several layers share has a place for each, in the order of the graph
+    for binding in module.meta["bindings"]:
+        if binding.path.endswith(".weight"):
+            held.setdefault(binding.name, []).append(binding)
     for layer in weighted(network.proto):
-        binding = held.get(layer.node.input[1])
+        places = held.get(layer.node.input[1])
+        binding = places.pop(0) if places else None
         if layer.name in wanted and binding is not None:
             path = binding.path.removesuffix(".weight")
             if isinstance(module.get_submodule(path), (*CONVS, nn.Linear)):

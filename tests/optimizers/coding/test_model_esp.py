@@ -3,6 +3,8 @@
 import hashlib
 import subprocess
 import sys
+import time
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -86,8 +88,8 @@ def test_worked_by_hand():
     """Two symbols of equal share are one bit each: sixteen of them are one word beside the state."""
     coded = rans.encode(np.array([0, 1] * 8, np.uint16), np.array([512, 512]), 10, 1)
     assert len(coded) == 4 + 2
-    assert decode.by_hand([b"a", b"b"], 1, 16, [512, 512], 10, coded[:4], coded[4:]) == b"ab" * 8
-    assert decode.by_numpy([b"a", b"b"], 1, 16, [512, 512], 10, coded[:4], coded[4:]) == b"ab" * 8
+    assert decode.by_hand(b"ab", 1, 16, [512, 512], 10, coded[:4], coded[4:]) == b"ab" * 8
+    assert decode.by_numpy(b"ab", 1, 16, [512, 512], 10, coded[:4], coded[4:]) == b"ab" * 8
 
 
 def test_tensors_alike_share_one_list():
@@ -115,12 +117,12 @@ CONTENT = model(ARRAYS["sparse"], ARRAYS["int8"], ARRAYS["nibbles"], ARRAYS["int
 MADE = esp.encode(CONTENT)
 
 
-@pytest.mark.parametrize("numpy", [True, False])
-def test_every_damage_is_refused(numpy, monkeypatch):
+@pytest.mark.parametrize(("numpy", "step"), [(True, 997), (False, 4999), pytest.param(True, 50, marks=pytest.mark.slow)])
+def test_every_damage_is_refused(numpy, step, monkeypatch):
     """Bytes changed, cut off and added, all over the file: a sentence each time, never another error, never another model."""
     if not numpy:
         monkeypatch.setattr(decode, "np", None)
-    places = [*range(0, 60), *range(60, len(MADE), 997 if numpy else 4999)]
+    places = [*range(0, 60), *range(60, len(MADE), step)]
     for place in places:
         for broken in (MADE[:place] + bytes([MADE[place] ^ 0x55]) + MADE[place + 1:], MADE[:place]):
             with pytest.raises(decode.Damaged):
@@ -164,6 +166,33 @@ def test_a_file_that_states_too_much_is_not_begun():
     bomb = zlib.compress(bytes(1 << 24), 9)
     with pytest.raises(decode.Damaged, match="inflate"):
         decode.decode(decode.START.pack(b"ESP1", 64, len(bomb), 100, bytes(32)) + bomb)
+
+
+def lengthy(*values, times):
+    return b"".join(map(esp.number, values)) * times
+
+
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(("head", "body", "size"), [
+    (numbers(decode.MOST_LISTS) + lengthy(8, 1, 0, times=decode.MOST_LISTS), b"", MIB),                     # lists of one number
+    (numbers(40) + (numbers(8, 4096) + bytes(4096) + numbers(12) + b"\1" * 4096) * 40, b"", 1 << 16),       # lists longer than the model
+    (numbers(0, 1 << 19) + lengthy(0, 0, decode.STORED, times=1 << 19), b"", MIB),                          # half a million of nothing
+    (numbers(*HALVES, 1, 0, 64 * MIB, decode.SYMBOLS, 0, 1, 0), bytes(4), 64 * MIB),                        # one lane for millions
+    (numbers(0, 1, 0, 16 * MIB, decode.PLANES, 8) + lengthy(decode.STORED, times=8), b"x" * 999, 16 * MIB),
+    (numbers(1, 1, 1, 7, 1, 0, 16 * MIB, decode.SPARSE, 1, 16 * MIB, decode.SYMBOLS, 0, decode.STORED), b"", 16 * MIB),
+])
+def test_little_that_asks_for_much_gets_neither_time_nor_memory(head, body, size):
+    crafted_file, begun = crafted(head, body, size), time.monotonic()
+    tracemalloc.start()
+    try:
+        with pytest.raises(decode.Damaged):
+            decode.decode(crafted_file)
+        assert tracemalloc.get_traced_memory()[1] < 5 * size + 8 * MIB
+    finally:
+        tracemalloc.stop()
+    assert time.monotonic() - begun < 60
 
 
 def test_it_runs_alone(tmp_path):
