@@ -46,7 +46,7 @@ def recipes(epochs: int) -> dict[str, tuple[tuple[Step, ...], ...]]:
         "four": tuple((("quantize-static", {"bits": 4, "rounding": rounding}),) for rounding in ("nearest", "adaptive")) + ((four,),),
         "factored": ((("low-rank", {"share": 0.5}),), (("low-rank", {"share": 0.5}), ("fine-tune", {"epochs": max(1, epochs // 3)}))),
         "half": ((prune(0.5), taught), (prune(0.5), taught, INT8), (prune(0.5), taught, four, ("entropy-code", {}))),
-        "quarter": ((prune(0.75), taught), (prune(0.75), taught, INT8)),
+        "quarter": ((prune(0.75), taught), (prune(0.75), taught, INT8), (prune(0.75), taught, four, ("entropy-code", {}))),
     }
 
 
