@@ -24,7 +24,8 @@ class TechniqueForm(forms.Form):
 
     def plain(self) -> list[forms.BoundField]:
         """The fields that everybody sees."""
-        return [field for field in self if not field.field.group]
+        folded = {name for names in self.technique.folds.values() for name in names}
+        return [field for field in self if field.name not in folded]
 
     def folded(self) -> list[Fold]:
         """The others, under the headings the technique gives them."""
@@ -54,10 +55,9 @@ class Fold:
 
 
 class Parameter:
-    """Mixed into form fields: the unit to print, the heading it is folded under, and how the cleaned value becomes a parameter."""
+    """Mixed into form fields: the unit to print, and how the cleaned value becomes a parameter."""
 
     unit = ""
-    group = ""
     bounds = ""
 
     def to_param(self, value: Any) -> Any:
@@ -108,7 +108,6 @@ def field_for(name: str, spec: dict) -> forms.Field:
         "initial": spec.get("default"), "required": False}
     field = built(spec, common)
     field.unit = spec.get("unit", "")
-    field.group = spec.get("group", "")
     field.bounds = bounds(spec)
     return field
 

@@ -46,7 +46,14 @@ def is_key(key: str) -> bool:
 
 def defaults(kind: type[TechniqueForm], key: str) -> dict[str, Any]:
     """What an untouched form of this technique would send."""
-    return {f"{key}-{name}": field.initial for name, field in kind.base_fields.items() if field.initial not in (None, False)}
+    return {f"{key}-{name}": field.initial for name, field in kind.base_fields.items()
+            if field.initial is not None and field.initial is not False}
+
+
+def keeps(technique: str) -> str | None:
+    """The parameter in which a technique takes the layers it is to leave alone; None where it takes none."""
+    known = TECHNIQUES[technique].model_fields if technique in TECHNIQUES else {}
+    return next((name for name in ("keep_float", "keep") if name in known), None)
 
 
 def recipe_of(steps: list[TechniqueForm], seed: int) -> Recipe:
