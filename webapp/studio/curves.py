@@ -47,7 +47,7 @@ def onward(line: list[tuple[float, float]]) -> list[tuple[float, float]]:
     [(1, 0.9), (2, 0.5), (3, 0.4), (4, 0.3)]
     """
     found: list[tuple[float, float]] = []
-    before = 0.0
+    before: float = 0
     for at, (x, y) in enumerate(line):
         if at and x <= line[at - 1][0]:
             before = found[-1][0]

@@ -79,6 +79,10 @@ def test_sentences():
     large = candidate("x", 1, 0.9, fits=False, broke=broke)
     assert verdict.sentence([large], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
     assert verdict.sentence([base], base, base) == "It fits as it is."
+    figures = lambda row, kib: row.measurements | {"size_kib": base.measurements["size_kib"], "download_kib": number(kib)}
+    sent = small.model_copy(update={"measurements": figures(small, 20)})
+    whole = base.model_copy(update={"measurements": figures(base, 280)})
+    assert verdict.sentence([whole, sent], sent, whole) == "It fits. 14.0 times less to download, 0.4 points lost."
     assert verdict.sentence([base, large], base, base) == "It fits as it is. Nothing that was tried does: the closest breaks RAM by 38 KiB."
 
 
