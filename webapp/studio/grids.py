@@ -118,7 +118,7 @@ def treatment_of(step: dict[str, Any]) -> str:
     ('4 bits', '')
     """
     name = step.get("technique", "")
-    if name in ("quantize-static", "quantize-aware", "quantize-dynamic"):
+    if name in ("quantize-static", "quantize-aware", "quantize-dynamic", "quantize-weights"):
         return f"{(step.get('params') or {}).get('bits', 8)} bits"
     return {"binarize": "1 bit", "prune-channels": "half pruned", "low-rank": "half rank"}.get(name, "")
 
