@@ -35,7 +35,8 @@ class Technique(Value):
 
     Class attributes: `name` (catalogue key), `family` (the heading it stands under: "training", "quantization", "pruning", ...), `title`,
     `takes` and `gives` (State; "same" gives what came in), `needs` (of "labels", "data"), `last` (nothing may follow it), `paper`
-    (reference with its identifier), `version` (raised when the same parameters mean other work).
+    (reference with its identifier), `version` (raised when the same parameters mean other work), `folds` (heading -> parameters that
+    forms fold away under it, because few people need them).
     """
 
     name: ClassVar[str]
@@ -47,6 +48,7 @@ class Technique(Value):
     last: ClassVar[bool] = False
     paper: ClassVar[str] = ""
     version: ClassVar[int] = 1
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         """Why this cannot work for these inputs, decided from cards alone; None when it can."""
@@ -78,8 +80,12 @@ class Technique(Value):
 
     @classmethod
     def parameters(cls) -> dict[str, Any]:
-        """JSON Schema of the fields, with unit and search values."""
-        return cls.model_json_schema()
+        """JSON Schema of the fields, with unit and search values; `group` is the heading a field is folded away under."""
+        schema = cls.model_json_schema()
+        for heading, names in cls.folds.items():
+            for name in names:
+                schema["properties"][name]["group"] = heading
+        return schema
 
     def dump(self) -> dict[str, Any]:
         """{"technique": name, "version": 1, "params": {...}}: what a recipe file holds."""

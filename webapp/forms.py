@@ -1,5 +1,8 @@
 """Forms grown from a technique's JSON Schema: a fiftieth technique adds no form and no template."""
 
+from __future__ import annotations
+
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
@@ -19,10 +22,36 @@ class TechniqueForm(forms.Form):
 
     technique: type[Technique]
 
+    def plain(self) -> list[forms.BoundField]:
+        """The fields that everybody sees."""
+        folded = {name for names in self.technique.folds.values() for name in names}
+        return [field for field in self if field.name not in folded]
+
+    def folded(self) -> list[Fold]:
+        """The others, under the headings the technique gives them."""
+        return [Fold(heading, tuple(self[name] for name in names)) for heading, names in self.technique.folds.items()]
+
     def params(self) -> dict[str, Any]:
         """Parameters that were given; an empty box leaves the technique's own default (or None where it is allowed)."""
         fields: dict[str, Any] = self.fields
         return {name: fields[name].to_param(value) for name, value in self.cleaned_data.items() if value not in (None, "", [])}
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Fields behind one heading."""
+
+    heading: str
+    fields: tuple[forms.BoundField, ...]
+
+    @property
+    def changed(self) -> int:
+        """How many differ from the technique's defaults, so that a closed fold hides nothing that was set."""
+        return sum(field.field.has_changed(field.initial, field.data) for field in self.fields)
+
+    @property
+    def wrong(self) -> bool:
+        return any(field.errors for field in self.fields)
 
 
 class Parameter:

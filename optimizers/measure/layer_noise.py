@@ -41,7 +41,8 @@ def by_layer(original: Shipped, candidate: Shipped, x: np.ndarray) -> tuple[tupl
     rows = tuple(Fidelity(place="layer", name=name[:200], operator=before[name].op_type, sqnr_db=sqnr(*found), n=len(x[:ROWS]))
                  for name, found in zip(names, sums, strict=True) if found is not None)
     missing = len(before) - len(rows)
-    return rows, (f"{missing} of {len(before)} layers have no partner in the original to be compared with.",) if missing else ()
+    has = "has" if missing == 1 else "have"
+    return rows, (f"{missing} of {len(before)} layers {has} no partner in the original to be compared with.",) if missing else ()
 
 
 def layers_of(proto: onnx.ModelProto) -> dict[str, onnx.NodeProto]:

@@ -52,7 +52,7 @@ def floor_breach(quality: float, least: float | None) -> tuple[Breach, ...]:
         return ()
     by = (least - quality) * 100
     return (Breach(limit="floor", value=quality * 100, allowed=least * 100, by=by, unit="points",
-                   sentence=f"floor by {short(tenth(by))} points"),)
+                   sentence=f"floor by {short(tenth(by))} points on validation"),)
 
 
 def dtype_breach(dtypes: tuple[str, ...], device: Device | None) -> tuple[Breach, ...]:

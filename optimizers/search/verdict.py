@@ -79,6 +79,11 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
     if chosen.baseline and chosen.recipe.get("steps"):
         return f"It fits as it was trained here, with {quality(chosen)}."
     if baseline is None or chosen.baseline:
+        tried = [row for row in candidates if not row.baseline]
+        if any(row.broke for row in tried) and not any(row.fits for row in tried):
+            return f"It fits as it is. Nothing that was tried does: the {closest_breaks(tried)}."
+        if any(row.fits and size(row) < size(chosen) for row in tried):       # `recommend` would have taken it
+            return "It fits as it is. What fits and is smaller may not keep the floor on new rows."
         return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
     speedup = chosen.measurements.get("speedup")
     slower = any(note.startswith("Slower than the original") for note in chosen.notes)
@@ -101,7 +106,9 @@ def quality(row: Candidate) -> str:
 
 
 def smaller(baseline: Candidate, chosen: Candidate) -> str:
-    ratio = size(baseline) / size(chosen)
+    ratio, sent = size(baseline) / size(chosen), download(baseline) / download(chosen)
+    if 0.95 < ratio < 1.05 <= sent:          # coding changes what travels, and nothing else
+        return f"{sent:.1f} times less to download"
     if ratio >= 1.05:
         return f"{ratio:.1f} times smaller"
     return "About as large" if ratio > 0.95 else f"{1 / ratio:.1f} times larger"
@@ -120,9 +127,14 @@ def loss(chosen: Candidate) -> str:
 
 
 def nothing_fits(candidates: Sequence[Candidate]) -> str:
-    rows = [row for row in candidates if row.broke]
-    if not rows:
+    if not any(row.broke for row in candidates):
         return "Nothing was measured."
+    return f"Nothing fits. The {closest_breaks(candidates)}."
+
+
+def closest_breaks(candidates: Sequence[Candidate]) -> str:
+    """"closest breaks flash by 12 KiB, and 1 more"."""
+    rows = [row for row in candidates if row.broke]
     closest = min(rows, key=lambda row: (len(row.broke), max(breach.by / (breach.allowed or breach.by) for breach in row.broke)))
     more = len(closest.broke) - 1
-    return f"Nothing fits. The closest breaks {closest.broke[0].sentence}{f', and {more} more' if more else ''}."
+    return f"closest breaks {closest.broke[0].sentence}{f', and {more} more' if more else ''}"

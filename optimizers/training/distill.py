@@ -36,6 +36,9 @@ class Distillation(Fitting):
 
     name: ClassVar[str] = "distill"
     title: ClassVar[str] = "distill"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = Fitting.folds | {
+        "Teachers of the zoo": ("teacher_architecture", "teacher_epochs", "members"),
+        "Feature maps, blending": ("hints", "attention", "blend")}
     needs: ClassVar[tuple[str, ...]] = ("data",)
     paper: ClassVar[str] = "Hinton et al. 2015, arXiv:1503.02531 (soft labels); Romero et al. 2014, arXiv:1412.6550 (hints); " \
                            "Zagoruyko and Komodakis 2016, arXiv:1612.03928 (attention); Furlanello et al. 2018, arXiv:1805.04770 " \

@@ -17,6 +17,9 @@ class Fitting(Technique):
 
     family: ClassVar[str] = "training"
     needs: ClassVar[tuple[str, ...]] = ("labels", "data")
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {"Training": (
+        "batch", "optimizer", "schedule", "warmup", "weight_decay", "momentum", "nesterov", "beta1", "beta2", "smoothing", "rate_decay",
+        "epsilon", "label_smoothing", "patience", "clip", "freeze_batch_norm", "shift", "flip")}
 
     epochs: int = param(12, "Passes over the train split", low=1, high=1000, unit="epochs", search=(6, 12, 24))
     batch: int = param(64, "Rows in one step", low=2, high=8192, unit="rows", search=(32, 64, 128))

@@ -46,7 +46,7 @@ function ticks(left, right) {              // round numbers, about a factor of t
       const tick = digit * 10 ** power;
       if (tick >= left && tick <= right) found.push(tick);
     }
-  return found;
+  return found.length ? found : [Math.sqrt(left * right)];
 }
 
 const figure = (value) => (value >= 1000 ? value.toLocaleString("en-GB", { maximumFractionDigits: 0 }) : String(Number(value.toPrecision(3))));

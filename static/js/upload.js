@@ -16,8 +16,8 @@
 
   const suffix = (name) => (name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
   const kindOf = (name) => MODELS.includes(suffix(name)) ? "model" : DATASETS.includes(suffix(name)) ? "dataset" : "";
-  const mb = (bytes) => bytes < 1e6 ? `${Math.max(1, Math.round(bytes / 1e3)).toLocaleString("en-GB")}\u202fkB`
-    : `${(bytes / 1e6).toLocaleString("en-GB", { maximumFractionDigits: bytes < 1e7 ? 1 : 0 })}\u202fMB`;
+  const mb = (bytes) => bytes < 2 ** 20 ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString("en-GB")}\u202fKiB`
+    : `${(bytes / 2 ** 20).toLocaleString("en-GB", { maximumFractionDigits: bytes < 10 * 2 ** 20 ? 1 : 0 })}\u202fMiB`;
   const left = (seconds) => seconds < 90 ? `${Math.ceil(seconds)}\u202fs left` : `about ${Math.round(seconds / 60)}\u202fmin left`;
   const print = (file) => ["espalier", team, file.name, file.size, file.lastModified].join("|");
 
@@ -197,7 +197,7 @@
   function refresh(kind) {
     const url = new URL(location.href);
     if (url.pathname === new URL(zone.dataset.library, url).pathname) url.searchParams.set("kind", kind);
-    if (window.htmx) window.htmx.ajax("GET", url.pathname + url.search, { target: "#asset-list", select: "#asset-list", swap: "outerHTML" });
+    if (window.htmx) window.htmx.ajax("GET", url.pathname + url.search, { source: "#asset-list", target: "#asset-list", select: "#asset-list", swap: "outerHTML" });
     else location.assign(url);
   }
 

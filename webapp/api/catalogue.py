@@ -64,7 +64,7 @@ def chains(request: HttpRequest) -> Any:
 def plan(request: HttpRequest, wish: Wish) -> Any:
     """A dry run: what would be tried, what cannot work and why, how long it would take. Nothing is stored."""
     asked = wishes.resolve(request.team, wish)
-    return dry_run(asked.model_card, asked.dataset_card, asked.device, wish.goal, wish.budget, recipe=asked.recipe, seed=wish.seed)
+    return dry_run(asked.model_card, asked.dataset_card, asked.device, asked.goal, wish.budget, recipe=asked.recipe, seed=wish.seed)
 
 
 def shown(device: Device, own: bool) -> DeviceOut:

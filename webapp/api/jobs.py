@@ -31,7 +31,7 @@ STREAM = {"description": "Server-sent events.", "content": {"text/event-stream":
 def create_job(request: HttpRequest, wish: NewJob) -> Any:
     """Queue a fit. What cannot work is refused here, with a sentence."""
     asked = wishes.resolve(request.team, wish)
-    job = submit_fit(request.team, request.user, model=asked.model, dataset=asked.dataset, device=asked.device, goal=wish.goal,
+    job = submit_fit(request.team, request.user, model=asked.model, dataset=asked.dataset, device=asked.device, goal=asked.goal,
                      budget=wish.budget, recipe=asked.recipe, preprocessing=asked.preprocessing, seed=wish.seed,
                      title=clean_title(wish.title))
     return Status(201, job_out(find(request, job.pk)))

@@ -177,7 +177,7 @@ class Wish(BaseModel):
     model: UUID | None = None
     dataset: UUID | None = None
     device: str | Device
-    goal: Goal = Goal()
+    goal: Goal = Field(Goal(), description="A metric that is left out is the first that suits model and dataset.")
     budget: Budget = Budget()
     recipe: dict[str, Any] | str | None = Field(None, description="A recipe as JSON, or as the text of a recipe.yaml; null: plan for me.")
     preprocessing: Preprocessing | None = Field(None, description="What the model was fed while it was trained. Fields left out "

@@ -8,8 +8,10 @@ from jobs.submit import ready_card
 from optimizers import recipe_text
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
+from optimizers.goal import Goal
 from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
+from optimizers.search.match import metrics
 from webapp.api.problems import missing
 from webapp.api.schemas import Wish
 from webapp.devices import lookup
@@ -23,6 +25,7 @@ class Asked(NamedTuple):
     model_card: ModelCard | None
     dataset_card: DatasetCard | None
     device: Device
+    goal: Goal
     recipe: Recipe | None
     preprocessing: dict[str, Any] | None
 
@@ -31,8 +34,16 @@ def resolve(team: Team, wish: Wish) -> Asked:
     """Raises Fault 404 for an id the team does not have, OptimizerError for an unknown device, a bad recipe, an asset not ready."""
     model, dataset = asset(team, "model", wish.model), asset(team, "dataset", wish.dataset)
     device = wish.device.model_copy(update={"here": False}) if isinstance(wish.device, Device) else lookup.find(team, wish.device)
-    return Asked(model, dataset, card(team, model, ModelCard), card(team, dataset, DatasetCard), device, recipe(wish.recipe),
+    model_card, dataset_card = card(team, model, ModelCard), card(team, dataset, DatasetCard)
+    return Asked(model, dataset, model_card, dataset_card, device, goal(wish, model_card, dataset_card), recipe(wish.recipe),
                  preprocessing(wish))
+
+
+def goal(wish: Wish, model: ModelCard | None, dataset: DatasetCard | None) -> Goal:
+    """As it was said; a metric that was not said is the first that suits the two."""
+    if "metric" in wish.goal.model_fields_set:
+        return wish.goal
+    return wish.goal.model_copy(update={"metric": metrics(model, dataset)[0]})
 
 
 def asset(team: Team, kind: str, id: UUID | None) -> Asset | None:

@@ -87,10 +87,18 @@ def usable(candidates: list[Candidate], goal: Goal) -> list[Axis]:
     return found
 
 
-def first_axis(goal: Goal, axes: list[Axis]) -> Axis | None:
-    """The first axis with a limit; the file size without one."""
+def first_axis(goal: Goal, axes: list[Axis], candidates: list[Candidate]) -> Axis | None:
+    """The first axis with a limit; without one the file size, or what is downloaded where all files are about as large."""
     limited = [axis for axis in axes if axis.limit and getattr(goal.limits, axis.limit) is not None]
-    return next(iter(limited), None) or next((axis for axis in axes if axis.key == "size_kib"), None) or next(iter(axes), None)
+    sizes = [axis for key in ("size_kib", "download_kib") for axis in axes if axis.key == key]
+    apart = [axis for axis in sizes if apart_on(axis.key, candidates)]
+    return next(iter([*limited, *apart, *sizes, *axes]), None)
+
+
+def apart_on(key: str, candidates: list[Candidate]) -> bool:
+    """Whether some candidate is more than a twentieth larger than another."""
+    known = [v for c in candidates if (v := value(c, key)) is not None]
+    return bool(known) and max(known) > 1.05 * min(known)
 
 
 def quality_of(candidate: Candidate, metric: str) -> float | None:

@@ -23,7 +23,7 @@ def charts(points: Points, candidate: str | None = None) -> list[dict[str, Any]]
         subject = subject_of(name)
         scale = 100 if subject in PERCENT else 1
         grouped.setdefault(subject, []).append(
-            {"name": name.replace(subject, "").strip() or name, "points": [[x, round(y * scale, 6)] for x, y in line],
+            {"name": name.replace(subject, "").strip() or name, "points": [[x, round(y * scale, 6)] for x, y in onward(line)],
              "dash": name.startswith("train")})
     first_loss = sorted(grouped.items(), key=lambda pair: pair[0] != "loss")
     return [{"title": PERCENT.get(subject, METRIC.get(subject, subject)), "series": series} for subject, series in first_loss]
@@ -37,6 +37,21 @@ def lines(points: Points, candidate: str | None) -> dict[str, list[tuple[float, 
     for point in points:
         if point.get("candidate", "") == candidate and point.get("y") is not None:
             found.setdefault(point["name"], []).append((point["x"], point["y"]))
+    return found
+
+
+def onward(line: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Epochs counted on where a later step of the recipe begins its own at one.
+
+    >>> onward([(1, 0.9), (2, 0.5), (1, 0.4), (2, 0.3)])
+    [(1, 0.9), (2, 0.5), (3, 0.4), (4, 0.3)]
+    """
+    found: list[tuple[float, float]] = []
+    before: float = 0
+    for at, (x, y) in enumerate(line):
+        if at and x <= line[at - 1][0]:
+            before = found[-1][0]
+        found.append((before + x, y))
     return found
 
 

@@ -79,7 +79,9 @@ class Draft:
     def read_goal(self) -> Goal:
         limits = {name: self.number(name, 0.001, 1e12, unit) for name, (_, unit, _label) in LIMITS.items() if self.data.get(f"on_{name}")}
         allowed = self.metrics()
-        metric = self.data.get("metric") if self.data.get("metric") in allowed else allowed[0]
+        metric = self.data.get("metric")
+        if metric not in allowed or metric == self.data.get("proposed"):    # what the page proposed for another pair is nobody's wish
+            metric = allowed[0]
         floor = drop = None
         if self.data.get("hold") == "floor":
             floor = self.number("floor", -100, 100, "%")

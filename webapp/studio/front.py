@@ -27,7 +27,7 @@ def chart(candidates: list[Candidate], goal: Goal, recommended: str | None, pick
     quality = Quality(goal.metric)
     baseline = next((c for c in candidates if c.baseline), None)
     axes = usable(candidates, goal)
-    start = first_axis(goal, axes)
+    start = first_axis(goal, axes, candidates)
     floor = floor_of(goal, baseline)
     return {
         "quality": {"title": quality.title, "label": quality.label, "unit": quality.unit, "places": quality.places},

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from optimizers.candidate import Candidate, ClassRow
 from webapp.studio import words
@@ -75,8 +76,11 @@ def tone(value: float, most: float) -> str:
     return f"{'loss' if value > 0 else 'gain'}-{level}"
 
 
-def sensitivity(c: Candidate) -> Grid | None:
-    """Rows: layers; columns: treatments. Points of the metric lost on validation when only this layer is changed."""
+def sensitivity(c: Candidate, picked: Candidate | None = None) -> Grid | None:
+    """Rows: layers; columns: treatments. Points of the metric lost on validation when only this layer is changed.
+
+    picked: whose layers may be excluded, where the rows are of another: of the original, which was looked at for all.
+    """
     if not c.sensitivity:
         return None
     treatments = tuple(dict.fromkeys(s.treatment for s in c.sensitivity))
@@ -94,14 +98,29 @@ def sensitivity(c: Candidate) -> Grid | None:
                 kept = " kept" if s.kept_float else ""
                 cells.append(Cell(words.fixed(s.loss), tone(s.loss, most) + kept, s.why or f"{s.operator}, {treatment}"))
         rows.append((layer, tuple(cells)))
-    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c))
+    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c, picked or c))
 
 
-def worst_layer(c: Candidate) -> str:
-    """The layer that lost most while it was changed, and is not kept whole yet."""
+def worst_layer(c: Candidate, picked: Candidate) -> str:
+    """The layer that lost most by what was done to the picked candidate, and is not kept whole yet."""
+    if c is picked and any(step.get("technique") == "mixed-precision" for step in picked.recipe.get("steps", [])):
+        return ""           # its rows say what bits it did not take
+    done = {treatment for step in picked.recipe.get("steps", []) if (treatment := treatment_of(step))}
     kept = {s.layer for s in c.sensitivity if s.kept_float}
-    lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0]
+    lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0 and (c is picked or s.treatment in done)]
     return max(lost, key=lambda s: s.loss).layer if lost else ""
+
+
+def treatment_of(step: dict[str, Any]) -> str:
+    """The column of the look at every layer that a step is closest to; nothing for a step that leaves layers as they are.
+
+    >>> treatment_of({"technique": "quantize-aware", "params": {"bits": 4}}), treatment_of({"technique": "fine-tune"})
+    ('4 bits', '')
+    """
+    name = step.get("technique", "")
+    if name in ("quantize-static", "quantize-aware", "quantize-dynamic", "quantize-weights"):
+        return f"{(step.get('params') or {}).get('bits', 8)} bits"
+    return {"binarize": "1 bit", "prune-channels": "half pruned", "low-rank": "half rank"}.get(name, "")
 
 
 def kept_note(c: Candidate) -> str:

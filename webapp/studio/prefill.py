@@ -6,11 +6,10 @@ from uuid import UUID
 from django.http import QueryDict
 
 from jobs.models import Asset, Job
-from optimizers.catalogue import TECHNIQUES
 from optimizers.device import Device
 from optimizers.goal import LIMITS
 from webapp.studio import feeding
-from webapp.studio.steps import as_data
+from webapp.studio.steps import as_data, keeps
 from webapp.teams import gate
 from webapp.teams.models import Team
 
@@ -60,17 +59,13 @@ def job_of(team: Team, job_id: str) -> Job | None:
         return None
 
 
-KEEPS = ("keep_float", "keep")      # how techniques call their list of layers left alone
-
-
 def without(job: Job, key: str, layers: list[str]) -> dict[str, Any]:
     """A candidate's own recipe, with these layers left alone by what was tried on them; nothing without a candidate."""
     found = job.candidates.filter(key=key).values_list("data", flat=True).first()
     if not found or not (steps := (found.get("recipe") or {}).get("steps")):
         return {}
     for step in steps:
-        known = TECHNIQUES[step["technique"]].model_fields if step["technique"] in TECHNIQUES else {}
-        if layers and (keep := next((name for name in KEEPS if name in known), None)):
+        if layers and (keep := keeps(step["technique"])):
             params = step["params"] = dict(step.get("params") or {})
             params[keep] = list(dict.fromkeys([*(params.get(keep) or ()), *layers]))[:200]
     return {"how": "choose"} | as_data(found["recipe"])

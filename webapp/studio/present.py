@@ -13,6 +13,7 @@ from optimizers.recipe import Recipe
 from optimizers.search.verdict import beaten as beaten_among
 from webapp.studio import front, grids, noise, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
+from webapp.studio.steps import keeps
 from webapp.studio.waterfall import Waterfall, waterfall
 
 COLUMNS = 3         # costs in the table; the chart can switch to the others
@@ -89,6 +90,7 @@ class Why:
     facts: tuple[Fact, ...]
     waterfall: Waterfall | None
     sensitivity: grids.Grid | None
+    can_exclude: bool                       # whether a step of its recipe takes a list of layers to leave alone
     classes: grids.ClassChart | None
     confusion: grids.Grid | None
     noise: noise.Chart | None
@@ -108,9 +110,10 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     best = told or verdict.best(candidates)
     changed = [c for c in candidates if not c.baseline]
     chosen = best or verdict.closest(changed) or verdict.closest(candidates) or next(iter(changed), None) or baseline
-    picked = by_key.get(pick or "") or chosen
+    lesson = verdict.best(changed) or verdict.closest(changed) if chosen is baseline else None     # why the original is the one to take
+    picked = by_key.get(pick or "") or lesson or chosen
     axes = usable(candidates, goal)
-    shown = first_axis(goal, axes)
+    shown = first_axis(goal, axes, candidates)
     keys = front.front_keys(candidates, goal.metric, shown.key) if shown else []
     floor = verdict.drop_floor(goal, baseline)
     reach = verdict.reach_of(candidates, floor)
@@ -130,14 +133,14 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
         chart=front.chart(candidates, goal, best.key if fits and best else None, picked.key if picked else None))
 
 
-def why(result: Result, chart_limit: str = "size_kib") -> Why:
+def why(result: Result) -> Why:
     """The sections below the front, for the candidate that is picked."""
     c = result.picked
     if c is None:
-        return Why((), None, None, None, None, None, ())
-    limit = getattr(result.goal.limits, chart_limit)
-    rows = grids.sensitivity(c) or (grids.sensitivity(result.baseline) if result.baseline else None)
-    return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, limit), rows, grids.class_chart(c),
+        return Why((), None, None, False, None, None, None, ())
+    rows = grids.sensitivity(c) or (grids.sensitivity(result.baseline, c) if result.baseline else None)
+    excludes = any(keeps(step.get("technique", "")) for step in c.recipe.get("steps", []))
+    return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, result.goal.limits), rows, excludes, grids.class_chart(c),
                grids.confusion_change(c, result.baseline), noise.chart(c), recipe_words(c))
 
 

@@ -46,7 +46,7 @@ def arrival(c: Candidate, metric: str) -> str:
     quality = Quality(metric)
     found = quality_of(c, metric)
     head = f"Breaks {front.broke(c)}. " if c.broke else ""
-    text = f"{quality.label} {quality.text(found)}{words.THIN + quality.unit if quality.unit else ''}"
+    text = f"{quality.label[0].upper()}{quality.label[1:]} {quality.text(found)}{words.THIN + quality.unit if quality.unit else ''}"
     if c.change is None:
         return f"{head}{text}."
     if c.change.verdict == "not distinguishable":

@@ -9,6 +9,7 @@ from optimizers.catalogue import TECHNIQUES
 from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.recipe import Recipe, build
+from optimizers.technique import Technique
 from webapp.forms import TechniqueForm, form_for
 
 MOST = 20       # steps in one recipe
@@ -24,9 +25,14 @@ def forms_of(data: QueryDict) -> list[TechniqueForm]:
         kind = form_for(technique)
         fresh = f"sent-{key}" not in data
         form = kind(defaults(kind, key) if fresh else data, prefix=key)
-        form.key, form.about = key, (inspect.getdoc(technique) or "").split("\n")[0]
+        form.key, form.about = key, first_words(technique)
         found.append(form)
     return found
+
+
+def first_words(technique: type[Technique]) -> str:
+    """The first paragraph of its docstring on one line: what it does, in whole sentences."""
+    return " ".join((inspect.getdoc(technique) or "").split("\n\n")[0].split())
 
 
 def is_key(key: str) -> bool:
@@ -40,7 +46,14 @@ def is_key(key: str) -> bool:
 
 def defaults(kind: type[TechniqueForm], key: str) -> dict[str, Any]:
     """What an untouched form of this technique would send."""
-    return {f"{key}-{name}": field.initial for name, field in kind.base_fields.items() if field.initial not in (None, False)}
+    return {f"{key}-{name}": field.initial for name, field in kind.base_fields.items()
+            if field.initial is not None and field.initial is not False}
+
+
+def keeps(technique: str) -> str | None:
+    """The parameter in which a technique takes the layers it is to leave alone; None where it takes none."""
+    known = TECHNIQUES[technique].model_fields if technique in TECHNIQUES else {}
+    return next((name for name in ("keep_float", "keep") if name in known), None)
 
 
 def recipe_of(steps: list[TechniqueForm], seed: int) -> Recipe:

@@ -10,8 +10,6 @@ from webapp.studio import words
 from webapp.studio.axes import quality_of, value
 from webapp.studio.front import broke
 
-SLOWER = 0.95      # a speed-up below this is called slower, here as in the candidate's own notes; above it, it is called nothing
-
 
 @dataclass(frozen=True)
 class BudgetBar:
@@ -50,14 +48,6 @@ def closest(candidates: list[Candidate]) -> Candidate | None:
     """Of those that break the budget, the one that breaks fewest lines, and those by least."""
     breaking = [c for c in candidates if c.broke]
     return min(breaking, key=lambda c: (len(c.broke), max(abs(b.by) / (abs(b.allowed) or 1) for b in c.broke)), default=None)
-
-
-def times(ratio: float) -> str:
-    """
-    >>> times(8.23), times(12.4), times(1.0)
-    ('8.2', '12', '1.0')
-    """
-    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 def sentence(candidates: list[Candidate], chosen: Candidate | None) -> str:
@@ -139,12 +129,9 @@ def row_verdict(c: Candidate, floor: float | None) -> str:
 def warnings(c: Candidate) -> list[str]:
     """What a reader must know before taking it: a floor that only held on validation, and a model slower than the original."""
     said = []
-    if c.floor_held_on_test is False:
+    if c.fits and c.floor_held_on_test is False:
         said.append("The floor held on validation, where choices are made, but not on the test split.")
-    speed = c.measurements.get("speedup")
-    if speed and speed.value < SLOWER and (speed.high is None or speed.high < 1) and not any("slower" in note.lower() for note in c.notes):
-        said.append(f"Slower than the original on this server: {times(1 / speed.value)} times.")
-    return said + [note for note in c.notes if "slower" in note.lower()]
+    return said + [note for note in c.notes if note.startswith("Slower than the original")]    # only where the device runs what runs here
 
 
 def chip_line(device: Device | None) -> str:

@@ -34,6 +34,7 @@ class Binarization(Fitting):
     name: ClassVar[str] = "binarize"
     title: ClassVar[str] = "1 bit"
     family: ClassVar[str] = "quantization"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = Fitting.folds | {"More": ("shortcuts", "learned", "rest")}
     gives: ClassVar[State] = "binarized"
     paper: ClassVar[str] = "Rastegari et al. 2016, arXiv:1603.05279 (XNOR-Net: scales); Liu et al. 2018, arXiv:1808.00278 (Bi-Real Net: " \
                            "gradient, shortcuts); Liu et al. 2020, arXiv:2003.03488 (ReActNet: learned thresholds and slopes)"

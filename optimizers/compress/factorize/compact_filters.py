@@ -32,6 +32,7 @@ class CompactFilters(Technique):
     name: ClassVar[str] = "compact-filters"
     title: ClassVar[str] = "compact filters"
     family: ClassVar[str] = "factorization"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {"More": ("groups", "minimum_gain", "rows", "steps")}
     paper: ClassVar[str] = "Howard et al. 2017, arXiv:1704.04861 (separable); He et al. 2015, arXiv:1512.03385 (bottleneck); " \
                            "Zhang et al. 2017, arXiv:1707.01083 (grouped, shuffled); Han et al. 2020, arXiv:1911.11907 (ghost); " \
                            "Jaderberg et al. 2014, arXiv:1405.3866 (spatial)"

@@ -33,6 +33,7 @@ class LowRank(Technique):
     name: ClassVar[str] = "low-rank"
     title: ClassVar[str] = "low rank"
     family: ClassVar[str] = "factorization"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {"More": ("by", "rows", "round_to", "sweeps")}
     paper: ClassVar[str] = "Zhang et al. 2015, arXiv:1505.06798 (outputs); Kim et al. 2015, arXiv:1511.06530 (Tucker); " \
                            "Lebedev et al. 2014, arXiv:1412.6553 (CP); Jaderberg et al. 2014, arXiv:1405.3866 (spatial)"
 

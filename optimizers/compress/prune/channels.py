@@ -31,6 +31,7 @@ class ChannelPruning(Technique):
     name: ClassVar[str] = "prune-channels"
     title: ClassVar[str] = "prune channels"
     family: ClassVar[str] = "pruning"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {"More": ("scope", "round_to", "iterations", "tune_epochs")}
     paper: ClassVar[str] = "Li et al. 2016, arXiv:1608.08710 (l1); Liu et al. 2017, arXiv:1708.06519 (batch norm); " \
                            "Molchanov et al. 2019, arXiv:1906.10771 (Taylor); LeCun et al. 1989, Optimal Brain Damage (hessian); " \
                            "Molchanov et al. 2016, arXiv:1611.06440 (training between rounds); " \

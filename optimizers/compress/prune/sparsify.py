@@ -34,6 +34,7 @@ class Sparsifying(Fitting):
     name: ClassVar[str] = "sparsify"
     title: ClassVar[str] = "sparsify"
     family: ClassVar[str] = "pruning"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = Fitting.folds | {"More": ("until", "rounds", "exchange", "ends")}
     paper: ClassVar[str] = "Zhu and Gupta 2017, arXiv:1710.01878 (gradual); Evci et al. 2020, arXiv:1911.11134 (RigL); " \
                            "Sanh et al. 2020, arXiv:2005.07683 (movement); Mostafa and Wang 2019, arXiv:1902.05967 (reallocate)"
 

@@ -18,6 +18,7 @@ class MixedPrecision(Technique):
     name: ClassVar[str] = "mixed-precision"
     title: ClassVar[str] = "mixed precision"
     family: ClassVar[str] = "quantization"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {"More": ("narrowest", "rounding", "iterations", "rows", "keep_above")}
     gives: ClassVar[State] = "quantized"
     paper: ClassVar[str] = "Dong et al. 2019, arXiv:1905.03696 (bits by sensitivity); Nagel et al. 2020, arXiv:2004.10568 (rounding)"
 

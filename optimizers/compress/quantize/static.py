@@ -34,6 +34,9 @@ class StaticQuantization(Technique):
     name: ClassVar[str] = "quantize-static"
     title: ClassVar[str] = "int8"
     family: ClassVar[str] = "quantization"
+    folds: ClassVar[dict[str, tuple[str, ...]]] = {
+        "Ranges": ("calibration", "percentile", "rows"),
+        "More": ("iterations", "bias_correction", "per_channel", "activation", "weight_range", "first")}
     gives: ClassVar[State] = "quantized"
     version: ClassVar[int] = 2
     paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2020, arXiv:2004.10568 (adaptive rounding); " \

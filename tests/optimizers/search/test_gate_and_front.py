@@ -39,7 +39,7 @@ def test_the_stricter_floor_counts():
     assert gate.floor(Goal(max_drop=0.01, floor=0.5), 0.9) == pytest.approx(0.89)
     assert gate.floor(Goal(max_drop=None), 0.9) is None
     assert gate.floor_breach(0.89, 0.89) == ()
-    assert gate.floor_breach(0.88, 0.89)[0].sentence == "floor by 1 points"
+    assert gate.floor_breach(0.88, 0.89)[0].sentence == "floor by 1 points on validation"
 
 
 def test_front_keeps_what_nobody_beats():
@@ -79,6 +79,11 @@ def test_sentences():
     large = candidate("x", 1, 0.9, fits=False, broke=broke)
     assert verdict.sentence([large], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
     assert verdict.sentence([base], base, base) == "It fits as it is."
+    figures = lambda row, kib: row.measurements | {"size_kib": base.measurements["size_kib"], "download_kib": number(kib)}
+    sent = small.model_copy(update={"measurements": figures(small, 20)})
+    whole = base.model_copy(update={"measurements": figures(base, 280)})
+    assert verdict.sentence([whole, sent], sent, whole) == "It fits. 14.0 times less to download, 0.4 points lost."
+    assert verdict.sentence([base, large], base, base) == "It fits as it is. Nothing that was tried does: the closest breaks RAM by 38 KiB."
 
 
 def test_equal_files_stand_on_the_front_once():

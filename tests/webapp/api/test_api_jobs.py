@@ -58,6 +58,15 @@ def test_a_plan_says_what_would_be_tried_and_stores_nothing(api, wish):
     assert not Job.objects.exists()
 
 
+def test_a_metric_that_was_not_said_is_the_first_that_suits(api, cast, wish):
+    dataset = asset_of(cast.team, "dataset")
+    dataset.card = dataset.card | {"task": "unlabelled", "classes": []}
+    dataset.save()
+    changes = {"dataset": str(dataset.id), "goal": {"max_drop": 0.02}, "budget": {"minutes": 1, "sensitivity": True}}
+    said = api.post("/jobs", wish | changes).json()
+    assert (said["goal"]["metric"], said["goal"]["max_drop"], said["budget"]["sensitivity"]) == ("agreement", 0.02, True)
+
+
 def test_preprocessing_is_said_beside_the_recipe_or_inside_it(api, wish):
     how = {"scale": "standard", "mean": [0.5], "std": [0.25]}
     said = api.post("/jobs", wish | {"preprocessing": how}).json()

@@ -102,11 +102,11 @@ def test_each_row_of_the_table_says_how_it_stands(one, words):
 
 def test_a_floor_lost_on_test_and_a_slower_model_are_said_in_the_verdict():
     slow = candidate("slow", 0.905, 40, change=-0.6, floor_held_on_test=False,
-                     measurements={"speedup": Measurement(value=0.5, unit="times", origin="measured", how="interleaved")})
+                     notes=("Their dynamic kernel is slower than fp32.", "Slower than the original on this machine: 2 times."))
     said = present.result([BASE, slow], GOAL, None, {"recommended": "slow", "verdict": "It fits."}, None)
     assert said.tone == "warn"
     assert any("not on the test split" in text for text in said.warnings)
-    assert any("Slower than the original" in text and "2.0 times" in text for text in said.warnings)
+    assert said.warnings[1:] == ("Slower than the original on this machine: 2 times.",)
 
 
 def test_when_nothing_fits_the_closest_is_shown_and_nothing_is_recommended():
@@ -169,10 +169,22 @@ def test_classes_are_ordered_by_loss_and_certain_changes_are_named():
     assert [text for _at, text in chart.ticks] == ["−3", "−2", "−1", "0", "+1"]
 
 
+def test_what_to_exclude_is_what_the_candidate_itself_does_to_the_layer():
+    rows = (Sensitivity(layer="a", operator="Conv", treatment="8 bits", loss=0.2),
+            Sensitivity(layer="b", operator="Conv", treatment="8 bits", loss=0.1),
+            Sensitivity(layer="b", operator="Conv", treatment="half pruned", loss=50))
+    probed = BASE.model_copy(update={"sensitivity": rows})
+    picked = lambda *steps: SMALL.model_copy(update={"recipe": {"steps": [{"technique": step} for step in steps]}})
+    assert grids.sensitivity(probed, picked("quantize-static")).worst == "a"
+    assert grids.sensitivity(probed, picked("prune-channels", "quantize-static")).worst == "b"
+    assert grids.sensitivity(probed, picked("half-precision")).worst == ""
+
+
 def test_the_waterfall_falls_from_the_original_to_the_file():
     steps = (Outcome(technique="prune-channels", title="prune 50 %", seconds=2, size_kib=120, quality=0.87),
              Outcome(technique="quantize-static", title="int8", seconds=11, size_kib=38, quality=None))
-    drawn = waterfall(SMALL.model_copy(update={"steps": steps}), BASE.model_copy(update={"validation": 0.915}), axes.Quality("top1"), 64)
+    drawn = waterfall(SMALL.model_copy(update={"steps": steps}), BASE.model_copy(update={"validation": 0.915}), axes.Quality("top1"),
+                      Limits(size_kib=64))
     assert [block.label for block in drawn.blocks] == ["312", "−192", "−82.0"]
     assert [block.change for block in drawn.blocks] == ["91.5", "−4.5", "not measured"]
     assert drawn.blocks[1].top == pytest.approx(drawn.blocks[0].top), "a step starts where the one before it ended"
@@ -200,8 +212,14 @@ def test_what_travels_is_an_axis_of_its_own():
 
 def test_the_table_of_steps_says_what_travels():
     steps = (Outcome(technique="cluster-weights", title="clustered", seconds=2, size_kib=312, download_kib=40.2, quality=0.9),)
-    drawn = waterfall(SMALL.model_copy(update={"steps": steps}), sent("base", 0.911, 312, 262), axes.Quality("top1"), None)
+    drawn = waterfall(SMALL.model_copy(update={"steps": steps}), sent("base", 0.911, 312, 262), axes.Quality("top1"), Limits())
     assert [block.sent for block in drawn.blocks] == ["262", "40.2"]
+    assert [block.label for block in drawn.blocks] == ["312", "0"]
+    coder = Outcome(technique="entropy-code", title="entropy-coded", seconds=0, size_kib=312, download_kib=30.2, quality=0.9)
+    coded = SMALL.model_copy(update={"steps": (*steps, coder)})
+    drawn = waterfall(coded, sent("base", 0.911, 312, 262), axes.Quality("top1"), Limits(download_kib=32))
+    assert [block.label for block in drawn.blocks] == ["262", "−222", "−10.0"], "a coded chain is drawn by what travels"
+    assert (drawn.drawn, drawn.limit) == ("download", "32.0")
 
 
 def test_the_step_bar_is_as_long_as_the_page_and_wide_where_time_goes():

@@ -111,6 +111,24 @@ def test_every_technique_has_a_form_that_gives_its_defaults_back():
         assert build(technique, filled.params()).dump() == build(technique, {}).dump(), technique.name
 
 
+def test_what_few_people_need_is_folded_away_and_says_what_was_changed():
+    fresh, = steps.forms_of(data_of(step=["0"], **{"technique-0": "fine-tune"}))
+    assert [field.name for field in fresh.plain()] == ["epochs", "rate"]
+    training, = fresh.folded()
+    assert (training.heading, training.changed, training.wrong) == ("Training", 0, False)
+    told = data_of(step=["0"], **{"technique-0": "fine-tune", "sent-0": "1", "0-epochs": "2"} | {
+        f"0-{field.name}": field.initial for field in training.fields if field.initial is not False} | {"0-batch": "0"})
+    changed, = steps.forms_of(told)
+    fold, = changed.folded()
+    assert (fold.changed, fold.wrong) == (1, True)
+
+
+def test_the_proposed_metric_follows_the_dataset_and_a_chosen_one_stays(garden):
+    kept = lambda **said: Draft(garden.team, data_of(**form(garden, **said)), shelf(garden.team)).goal.metric
+    assert kept(metric="agreement", proposed="agreement") == "top1"
+    assert kept(metric="agreement", proposed="top1") == "agreement"
+
+
 def test_a_pasted_recipe_is_checked(garden):
     page = post(garden, "plan", how="paste", recipe="steps:\n- technique: quantise-static\n").content.decode()
     assert "Did you mean" in page
