@@ -52,6 +52,7 @@ class Yardstick:
     baseline: Shipped | None = None
     answers: dict[str, Any] = field(default_factory=dict)        # of the baseline, by split
     scores: dict[str, float] = field(default_factory=dict)
+    costs: dict[str, Measurement] = field(default_factory=dict)         # of the baseline
 
     def __post_init__(self) -> None:
         self.judge = judge_of(self.data, self.goal.metric, self.seed)
@@ -67,6 +68,8 @@ class Yardstick:
         if first:
             self.become_baseline(shipped, validation, test)
         measured = self.judge.measurements(test) | self.cost(shipped)
+        if first:
+            self.costs = measured
         held, broke = self.gate(shipped, validation, test, measured)
         details = self.judge.details(shipped, self.answers["test"], test)
         notes = (*self.notes(measured, shipped, first), *details.pop("notes", ()))
@@ -131,14 +134,22 @@ class Yardstick:
         room = 100 * (self.scores["validation"] - least)
         return self.judge.keeps(self.answers["validation"], validation, room) >= LIKELY
 
+    def slower(self, measured: dict[str, Measurement]) -> str | None:
+        """The sentence on a file that is slower than the original where it will run: as measured here, else as modelled for the device."""
+        if self.device is None or self.device.here:
+            speedup, where = measured.get("speedup"), "on this machine"
+            factor = 1 / speedup.value if speedup is not None else 0.0
+        else:
+            before, now = self.costs.get("device_latency_ms"), measured.get("device_latency_ms")
+            factor, where = now.value / before.value if before and now and before.value else 0.0, f"on {self.device.title}, as modelled"
+        return f"Slower than the original {where}: {factor:.2g} times." if factor > 1.05 else None
+
     def notes(self, measured: dict[str, Measurement], shipped: Shipped, first: bool) -> tuple[str, ...]:
         said = []
         if first and self.judge.chance(self.scores["validation"]):
             said.append("The network answers little better than chance here: look at the preprocessing and the order of the classes.")
-        speedup = measured.get("speedup")
-        runs_here = self.device is None or "onnxruntime" in self.device.runtimes
-        if speedup is not None and runs_here and speedup.value < 0.95:
-            said.append(f"Slower than the original on this machine: {1 / speedup.value:.2g} times.")
+        if slower := self.slower(measured):
+            said.append(slower)
         if shipped.network.coded and shipped.transfer.content is None:
             said.append(NO_GAIN)
         return (*said, *(sparse_size.sentences(shipped) if shipped.network.sparse else ()))

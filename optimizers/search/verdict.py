@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizers.candidate import Candidate
-from optimizers.search.gate import short
 from optimizers.search.pareto import dominates, front
 
 CHANCE = "The network answers little better than chance"      # how the yardstick's note on such a baseline begins
@@ -85,14 +84,13 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
         if any(row.fits and size(row) < size(chosen) for row in tried):       # `recommend` would have taken it
             return "It fits as it is. What fits and is smaller may not keep the floor on new rows."
         return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
-    speedup = chosen.measurements.get("speedup")
-    slower = any(note.startswith("Slower than the original") for note in chosen.notes)
+    slower = next((note for note in chosen.notes if note.startswith("Slower than the original")), None)
     gained = smaller(baseline, chosen)
     lost = loss(chosen)
     if chosen.floor_held_on_test is False:
         return f"It fits, but its floor did not hold on the test split. {gained}, {lost}."
-    if slower and speedup:
-        return f"It fits, but here it is slower than the original: {short(float(f'{1 / speedup.value:.2g}'))} times. {gained}, {lost}."
+    if slower:
+        return f"It fits, but is {slower[0].lower()}{slower[1:]} {gained}, {lost}."
     return f"It fits. {gained}, {lost}."
 
 

@@ -17,7 +17,7 @@ class QuantizationAwareTraining(Fitting):
     """
 
     name: ClassVar[str] = "quantize-aware"
-    title: ClassVar[str] = "int8 by training"
+    title: ClassVar[str] = "integers by training"
     family: ClassVar[str] = "quantization"
     gives: ClassVar[State] = "quantized"
     paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Esser et al. 2020, arXiv:1902.08153 (learned step sizes)"

@@ -72,7 +72,7 @@ def test_sentences():
     slow = candidate("slow", 78, 0.911, change=change.model_copy(update={"value": 0.0}),
                      notes=("Slower than the original on this machine: 1.3 times.",))
     slow = slow.model_copy(update={"measurements": slow.measurements | {"speedup": number(0.76, "times")}})
-    assert verdict.sentence([base, slow], slow, base).startswith("It fits, but here it is slower than the original: 1.3 times.")
+    assert verdict.sentence([base, slow], slow, base).startswith("It fits, but is slower than the original on this machine: 1.3 times.")
     missed = small.model_copy(update={"floor_held_on_test": False})
     assert verdict.sentence([base, missed], missed, base).startswith("It fits, but its floor did not hold on the test split. 8.2 times")
     broke = gate.budget_breaches({"ram_kib": number(86.0)}, Goal(limits=Limits(ram_kib=48)), None)
