@@ -58,7 +58,7 @@ def test_the_new_job_page_follows_the_hand(live_server, garden):
         page.locator("#limits", has_text="264").wait_for()
         assert page.get_by_label("Flash in KiB").input_value() != "", "what was typed stays"
         page.get_by_text("Choose techniques").click()
-        page.get_by_label("Technique to add").select_option("train")
+        page.get_by_label("Technique or chain to add").select_option("train")
         page.get_by_role("button", name="Add step").click()
         page.locator(".step-card").wait_for()
         page.get_by_role("button", name="Remove: ").click()
