@@ -49,13 +49,16 @@ def lay_task(folder: Path, job: Job, threads: int) -> Task:
 
 
 def known_sensitivity(job: Job) -> list[dict[str, object]]:
-    """What an earlier job of the team measured of this model on this dataset, for this metric and seed: measured once, it stays true."""
+    """What an earlier job of the team measured of this model, fed in this way, on this dataset, for this metric and seed."""
     if not (job.budget or {}).get("sensitivity") or job.model is None or job.dataset is None:
         return []
+    # an unset JSON field is SQL's NULL, which only `isnull` finds
+    fed = {"job__preprocessing": job.preprocessing} if job.preprocessing is not None else {"job__preprocessing__isnull": True}
     earlier = Candidate.objects.filter(
         job__team=job.team_id, job__model__blob=job.model.blob_id, job__dataset__blob=job.dataset.blob_id, job__seed=job.seed,
         job__model__options=job.model.options, job__dataset__options=job.dataset.options,
-        job__goal__metric=(job.goal or {}).get("metric"), baseline=True).exclude(data__sensitivity=[]).order_by("-created_at")
+        job__goal__metric=(job.goal or {}).get("metric"), baseline=True,
+        **fed).exclude(data__sensitivity=[]).order_by("-created_at")
     found = earlier.values_list("data__sensitivity", flat=True).first()
     return found or []
 
