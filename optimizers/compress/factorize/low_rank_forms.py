@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ SHARES = (0.85, 0.6, 0.42, 0.3, 0.2, 0.14, 0.1)        # of the highest rank tha
 GLANCE = 8                                              # sweeps of such a trial; the rank that is taken gets all that were asked for
 
 
-class Form:
+class Form(ABC):
     """points: all that pay, which is fewer multiply-accumulates and fewer weights than the whole layer."""
 
     def __init__(self, unit: Unit, settings: LowRank, seed: int) -> None:
@@ -36,16 +37,17 @@ class Form:
         self.root, self.back = root(self.unit.ins)
         self.seen = along(self.root, self.whole, 1)
 
+    @abstractmethod
     def candidates(self) -> Sequence[Point]:
-        raise NotImplementedError
+        """Every rank that is worth a look, with what it costs and loses."""
 
+    @abstractmethod
     def weights(self, ranks: tuple[int, ...]) -> int:
         """Stored numbers of the chain."""
-        raise NotImplementedError
 
+    @abstractmethod
     def chains(self, ranks: tuple[int, ...]) -> list[nn.Sequential]:
         """A chain for each site of the unit."""
-        raise NotImplementedError
 
     def steps(self, most: int) -> range:
         step = granule(most, self.settings.round_to)
