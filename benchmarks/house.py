@@ -27,12 +27,14 @@ from espalier import Client
 MB = 1024**2
 HEAVY = ("libtorch", "onnxruntime", "_sklearn", "sklearn/")
 SEED = """
+from django.db import connection
 from jobs.models import Job
 from webapp.teams.models import Team
 team = Team.objects.get(slug="demo")
 states = ["succeeded"] * 8 + ["failed", "cancelled"]
 Job.objects.bulk_create([Job(team=team, number=100 + n, kind="fit", title=f"Job {n}", state=states[n % 10], progress=1.0,
                              device={"name": "this-server", "title": "This server"}) for n in range(COUNT)], batch_size=1000)
+connection.cursor().execute("ANALYZE jobs_job")     # autovacuum does so within a minute where jobs come one by one
 """
 
 RAW = """

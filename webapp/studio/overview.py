@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.db.models import Count, QuerySet, Sum
+from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from jobs.models import Artifact, Asset, Candidate, Job
@@ -88,17 +90,18 @@ def candidates_of(rows: list[dict]) -> dict[tuple, dict]:
 
 def fits(team: Team, jobs: QuerySet[Job]) -> tuple[list[dict[str, str]], list[Row]]:
     """(devices, rows): the newest answer of each model on each device, among the latest jobs."""
-    latest = jobs.exclude(state=Job.State.CANCELLED).order_by("-created_at").values(*LIGHT)[:LATEST]
-    newest: dict[tuple, dict] = {}
-    devices: dict[str, dict[str, str]] = {}
-    for row in latest:
-        name = row["device__name"]
-        if name and (row["model_id"] or row["dataset_id"]):
-            devices.setdefault(name, {"name": name, "title": row["device__title"], "core": row["device__core"]})
-            newest.setdefault((row["model_id"] or row["dataset_id"], name), row)
-    columns = list(devices.values())[:DEVICES]
-    ids = list(dict.fromkeys(asset for asset, _ in newest))[:MODELS]
-    shown = {key: row for key, row in newest.items() if key[0] in ids}
+    latest = jobs.exclude(state=Job.State.CANCELLED).order_by("-created_at")[:LATEST]
+    first: dict[tuple, Any] = {}        # (model or dataset, device) -> the newest job's id
+    for job, asset, device in latest.values_list("id", Coalesce("model_id", "dataset_id"), KT("device__name")):
+        if asset and device:
+            first.setdefault((asset, device), job)
+    ids = list(dict.fromkeys(asset for asset, _ in first))[:MODELS]
+    first = {(asset, device): job for (asset, device), job in first.items() if asset in ids}
+    names = list(dict.fromkeys(device for _, device in first))[:DEVICES]
+    found = {row["id"]: row for row in jobs.filter(id__in=[job for (_, device), job in first.items() if device in names]).values(*LIGHT)}
+    shown = {key: found[job] for key, job in first.items() if job in found}
+    titles = {row["device__name"]: row for row in found.values()}
+    columns = [{"name": name, "title": titles[name]["device__title"], "core": titles[name]["device__core"]} for name in names]
     kept = candidates_of([row for row in shown.values() if row["result__recommended"]])
     assets = gate.assets(team).filter(id__in=ids).select_related("blob").defer("card", "refusal").in_bulk()
     rows = []
