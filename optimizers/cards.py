@@ -4,9 +4,9 @@ from typing import Literal
 
 from optimizers.values import Value
 
-Family = Literal["network", "graph"]
+Family = Literal["network", "graph", "estimator"]
 # network: read into torch, so it can be trained, pruned and quantized.  graph: runs in ONNX Runtime only (control flow, int8 ...):
-# it can be measured, and compressed as far as the runtime's own tools go.
+# it can be measured, and compressed as far as the runtime's own tools go.  estimator: trees, lines, neighbours, or several together.
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")         # operators whose second input is a weight
 

@@ -22,6 +22,7 @@ LEFT: dict[State, str] = {      # what a step of each state leaves to the next
     "quantized": "integers, with no float weights left to train, prune or quantize",
     "half": "16-bit floats, which nothing here trains, prunes or quantizes further",
     "binarized": "hidden layers of one bit, with nothing left in them to train, prune or quantize",
+    "estimator": "trees, lines or neighbours, which have no layers",
 }
 
 
@@ -83,12 +84,11 @@ class Recipe:
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device | None) -> Refusal | None:
         """The first reason this cannot work: order first, then each step against the cards and the device."""
-        state: State = "quantized" if model is not None and model.quantized else "float"
+        state = begun(model)
         for number, step in enumerate(self.steps, 1):
             where = f"step {number}, {step.name}"
-            if number == 1 and state not in step.takes and step.family != "training":       # training may begin with a network of its own
-                return Refusal(wrong=f"'{step.title}' takes a {' or '.join(step.takes)} network, and this one is already quantized.",
-                               where=where, mend="Start from the float network it was made of.", code="already-quantized")
+            if number == 1 and state not in step.takes and not step.begins():       # training may begin with a model of its own
+                return unsuited(step, state, where)
             if number > 1 and state not in step.takes:
                 takes, before = " or ".join(step.takes), self.steps[number - 2].title
                 return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
@@ -108,6 +108,25 @@ class Recipe:
                 return refusal.model_copy(update={"where": field or refusal.where or where})
             state = step.after(state)
         return None
+
+
+def begun(model: ModelCard | None) -> State:
+    """The state a recipe begins with."""
+    if model is None:
+        return "float"
+    return "estimator" if model.family == "estimator" else "quantized" if model.quantized else "float"
+
+
+def unsuited(step: Technique, state: State, where: str) -> Refusal:
+    """Why a first step cannot work on what was uploaded."""
+    takes = " or ".join("an estimator" if state == "estimator" else f"a {state} network" for state in step.takes)
+    if state == "estimator":
+        return Refusal(wrong=f"'{step.title}' takes {takes}, and this is an estimator: trees, lines or neighbours, which have no layers.",
+                       where=where, mend="Use a technique for ensembles, or leave the model out and train a network.", code="no-network")
+    wrong = "this one is already quantized" if state == "quantized" else "this is a network of layers"
+    return Refusal(wrong=f"'{step.title}' takes {takes}, and {wrong}.", where=where,
+                   mend="Start from the float network it was made of." if state == "quantized" else "Use a technique for networks.",
+                   code="already-quantized" if state == "quantized" else "no-estimator")
 
 
 def build(technique: type[Technique], params: dict[str, Any], where: str = "") -> Technique:

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
-State = Literal["float", "quantized", "half", "binarized"]      # what a step takes and gives
-STATES: tuple[State, ...] = ("float", "quantized", "half", "binarized")
-WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "1 bit"}         # what is stored
-ARITHMETIC: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "fp32"}    # what the runtime computes in
+# What a step takes and gives: a network whose weights are float, integers, 16-bit floats or single bits; or an estimator, which is no
+# network of layers but trees, lines, neighbours, or several of them together.
+State = Literal["float", "quantized", "half", "binarized", "estimator"]
+STATES: tuple[State, ...] = ("float", "quantized", "half", "binarized", "estimator")
+WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "1 bit", "estimator": "fp32"}     # what is stored
+ARITHMETIC: dict[State, str] = WORDS | {"binarized": "fp32"}        # what the runtime computes in
 
 
 def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Network:
-    """proto: an onnx.ModelProto that is never changed in place.  state: float, quantized, half or binarized.
+    """proto: an onnx.ModelProto that is never changed in place.  state: float, quantized, half, binarized or estimator.
 
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
     coded: whether the file travels as model.esp.

@@ -1,0 +1,114 @@
+"""Trees as ONNX and back: TreeEnsembleRegressor of ai.onnx.ml, whose targets are the outputs, and the link as an operator of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from optimizers.errors import OptimizerError
+from optimizers.models.trees import LEAF, Link, Trees, checked, compacted
+
+DOMAIN = "ai.onnx.ml"
+OPSET, ML_OPSET = 17, 3
+LINKS: dict[Link, str] = {"sigmoid": "Sigmoid", "softmax": "Softmax"}
+MODES = {"BRANCH_LEQ": 0, "BRANCH_LT": 1, "BRANCH_GT": 2, "BRANCH_GTE": 3}
+KINDS = ("TreeEnsembleRegressor", "TreeEnsembleClassifier")
+
+
+def graph_of(trees: Trees) -> onnx.ModelProto:
+    """The whole model: "input" (batch, features) float32 to "output" (batch, outputs) float32."""
+    nodes = [node_of(trees, "input", "output" if trees.link == "none" else "sum", "trees")]
+    if trees.link != "none":
+        nodes.append(helper.make_node(LINKS[trees.link], ["sum"], ["output"], "link"))
+    return model_of(nodes, [], trees.features, trees.outputs)
+
+
+def model_of(nodes: list[onnx.NodeProto], weights: list[onnx.TensorProto], features: int, outputs: int) -> onnx.ModelProto:
+    """A checked model of these nodes, from "input" to "output"."""
+    graph = helper.make_graph(nodes, "estimator", [helper.make_tensor_value_info("input", TensorProto.FLOAT, ["batch", features])],
+                              [helper.make_tensor_value_info("output", TensorProto.FLOAT, ["batch", outputs])], weights)
+    model = helper.make_model(graph, producer_name="espalier", ir_version=8,
+                              opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(DOMAIN, ML_OPSET)])
+    onnx.checker.check_model(model)
+    return model
+
+
+def node_of(trees: Trees, into: str, out: str, name: str) -> onnx.NodeProto:
+    """One TreeEnsembleRegressor node."""
+    owner, place = numbered(trees)
+    inner = trees.feature != LEAF
+    leaves = np.flatnonzero(~inner)
+    held = trees.values[trees.leaf[leaves]]
+    which, target = np.nonzero(held)
+    none = np.setdiff1d(np.arange(len(leaves)), which)              # a leaf of nothing but zeros must be there all the same
+    which, target = np.append(which, none), np.append(target, np.zeros(len(none), np.int64))
+    order = np.lexsort((target, which))
+    which, target = which[order], target[order]
+    return helper.make_node(
+        KINDS[0], [into], [out], name, domain=DOMAIN,
+        nodes_treeids=owner, nodes_nodeids=place, nodes_featureids=np.where(inner, trees.feature, 0),
+        nodes_values=np.where(inner, trees.threshold, 0).astype(np.float32),
+        nodes_modes=["BRANCH_LEQ" if split else "LEAF" for split in inner],
+        nodes_truenodeids=np.where(inner, place[trees.left], 0), nodes_falsenodeids=np.where(inner, place[trees.right], 0),
+        nodes_missing_value_tracks_true=(trees.missing_left & inner).astype(np.int64),
+        target_treeids=owner[leaves[which]], target_nodeids=place[leaves[which]], target_ids=target,
+        target_weights=held[which, target].astype(np.float32), n_targets=trees.outputs, base_values=trees.base.astype(np.float32),
+        aggregate_function="SUM", post_transform="NONE")
+
+
+def numbered(trees: Trees) -> tuple[np.ndarray, np.ndarray]:
+    """(nodes,) the tree each node belongs to, and its number there; nodes are compacted, so each tree is a stretch of them."""
+    begins = np.sort(trees.roots)
+    owner = np.searchsorted(begins, np.arange(trees.nodes), side="right") - 1
+    return owner, np.arange(trees.nodes) - begins[owner]
+
+
+def trees_of(node: onnx.NodeProto, features: int) -> Trees:
+    """The trees of a TreeEnsembleRegressor or -Classifier node.  Raises OptimizerError naming the node for what is not there: sets of
+    categories, minimum or maximum instead of sums.
+    """
+    given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+    where = f"{node.op_type} '{node.name or node.output[0]}'"
+    classifier = node.op_type == KINDS[1]
+    modes = [mode.decode() for mode in given.get("nodes_modes", [])]
+    if odd := {mode for mode in modes if mode != "LEAF"} - set(MODES):
+        raise OptimizerError(f"Its splits compare by {', '.join(sorted(odd))[:80]}, which is not read here.", where,
+                             "Train it on one-hot or ordered features, or convert it with comparisons <= or <.", "tree-modes")
+    if given.get("aggregate_function", b"SUM") not in (b"SUM", b"AVERAGE"):
+        raise OptimizerError(f"Its trees are joined by {given['aggregate_function'].decode()[:40]}.", where, "Only sums and means are read.",
+                             "tree-aggregate")
+    key = {pair: number for number, pair in enumerate(zip(given["nodes_treeids"], given["nodes_nodeids"]))}
+    find = lambda trees, nodes: np.array([key.get(pair, -1) for pair in zip(trees, nodes)], np.int32)
+    inner = np.array([mode != "LEAF" for mode in modes], bool)
+    mode = np.array([MODES.get(name, 0) for name in modes])
+    thresholds = np.array(given["nodes_values"], np.float32)
+    strict = (mode == MODES["BRANCH_LT"]) | (mode == MODES["BRANCH_GTE"])
+    thresholds = np.where(strict, np.nextafter(thresholds, np.float32(-np.inf)), thresholds)
+    turned = (mode == MODES["BRANCH_GT"]) | (mode == MODES["BRANCH_GTE"])
+    yes, no = (find(given["nodes_treeids"], given[f"nodes_{side}nodeids"]) for side in ("true", "false"))
+    tracks = np.array(given.get("nodes_missing_value_tracks_true") or np.zeros(len(modes)), bool)
+    prefix = "class" if classifier else "target"
+    outputs = int(given.get("n_targets", 1)) if not classifier else len(given.get("classlabels_int64s") or given.get("classlabels_strings")
+                                                                         or [0, 0])
+    ids = np.array(given[f"{prefix}_ids"], np.int64)
+    single = classifier and outputs == 2 and bool((ids == ids[:1]).all())
+    outputs = 1 if single else outputs
+    ids = np.zeros_like(ids) if single else ids
+    leaves = find(given[f"{prefix}_treeids"], given[f"{prefix}_nodeids"])
+    if len(ids) and (not 0 <= ids.min() <= ids.max() < outputs or leaves.min() < 0):
+        raise OptimizerError("A leaf votes for an output or stands in a node that is not there.", where, "Convert the model again.", "bad-trees")
+    values = np.zeros((len(modes), outputs), np.float32)
+    np.add.at(values, (leaves, ids), np.array(given[f"{prefix}_weights"], np.float32))
+    reached = np.zeros(len(modes), bool)
+    reached[np.concatenate([yes[inner], no[inner]])] = True
+    roots = np.flatnonzero(~reached).astype(np.int32)
+    if given.get("aggregate_function") == b"AVERAGE":
+        values /= len(roots)
+    base = np.zeros(outputs, np.float32)
+    base[:] = given.get("base_values") or 0
+    link: Link = {b"LOGISTIC": "sigmoid", b"SOFTMAX": "softmax"}.get(given.get("post_transform", b"NONE"), "none")  # type: ignore[assignment]
+    found = Trees(feature=np.where(inner, given["nodes_featureids"], LEAF).astype(np.int32), threshold=thresholds.astype(np.float32),
+                  left=np.where(turned, no, yes), right=np.where(turned, yes, no), missing_left=tracks ^ turned,
+                  leaf=np.arange(len(modes), dtype=np.int32), values=values, roots=roots, base=base, features=features, link=link)
+    return compacted(checked(found, where))
