@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # network of layers but trees, lines, neighbours, or several of them together.
 State = Literal["float", "quantized", "half", "binarized", "estimator"]
 STATES: tuple[State, ...] = ("float", "quantized", "half", "binarized", "estimator")
-WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "1 bit", "estimator": "fp32"}     # what is stored
+WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16", "binarized": "1 bit", "estimator": "fp32"}     # as stored
 ARITHMETIC: dict[State, str] = WORDS | {"binarized": "fp32"}        # what the runtime computes in
 
 

@@ -164,4 +164,4 @@ def gathered(parts: list[Trees]) -> Trees:
     return compacted(Trees(
         feature=join("feature"), threshold=join("threshold"), left=moved("left", shift), right=moved("right", shift),
         missing_left=join("missing_left"), leaf=moved("leaf", rows), values=join("values"), roots=moved("roots", shift),
-        base=np.sum([part.base for part in parts], axis=0, dtype=np.float32), features=parts[0].features, link=parts[0].link))
+        base=np.stack([part.base for part in parts]).sum(axis=0, dtype=np.float32), features=parts[0].features, link=parts[0].link))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -57,7 +58,7 @@ def one(facts: dict[str, str], output: int, outputs: int, features: int, scale: 
     if facts.get("is_linear", "0") != "0":
         raise OptimizerError("Its leaves hold linear models.", where, "Train with linear_tree=false.", "tree-linear")
     try:
-        column = {name: np.array(facts.get(name, "").split(), kind) for name, kind in
+        column: dict[str, Any] = {name: np.array(facts.get(name, "").split(), kind) for name, kind in
                   (("split_feature", np.int32), ("decision_type", np.int32), ("left_child", np.int64), ("right_child", np.int64),
                    ("threshold", np.float64), ("leaf_value", np.float64))}
     except ValueError:

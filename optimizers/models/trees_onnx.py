@@ -76,8 +76,8 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
         raise OptimizerError(f"Its splits compare by {', '.join(sorted(odd))[:80]}, which is not read here.", where,
                              "Train it on one-hot or ordered features, or convert it with comparisons <= or <.", "tree-modes")
     if given.get("aggregate_function", b"SUM") not in (b"SUM", b"AVERAGE"):
-        raise OptimizerError(f"Its trees are joined by {given['aggregate_function'].decode()[:40]}.", where, "Only sums and means are read.",
-                             "tree-aggregate")
+        raise OptimizerError(f"Its trees are joined by {given['aggregate_function'].decode()[:40]}.", where,
+                             "Only sums and means are read.", "tree-aggregate")
     key = {pair: number for number, pair in enumerate(zip(given["nodes_treeids"], given["nodes_nodeids"]))}
     find = lambda trees, nodes: np.array([key.get(pair, -1) for pair in zip(trees, nodes)], np.int32)
     inner = np.array([mode != "LEAF" for mode in modes], bool)
@@ -97,7 +97,8 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     ids = np.zeros_like(ids) if single else ids
     leaves = find(given[f"{prefix}_treeids"], given[f"{prefix}_nodeids"])
     if len(ids) and (not 0 <= ids.min() <= ids.max() < outputs or leaves.min() < 0):
-        raise OptimizerError("A leaf votes for an output or stands in a node that is not there.", where, "Convert the model again.", "bad-trees")
+        raise OptimizerError("A leaf votes for an output or stands in a node that is not there.", where, "Convert the model again.",
+                             "bad-trees")
     values = np.zeros((len(modes), outputs), np.float32)
     np.add.at(values, (leaves, ids), np.array(given[f"{prefix}_weights"], np.float32))
     reached = np.zeros(len(modes), bool)

@@ -28,7 +28,8 @@ def read(table: Any, where: str = "model.json") -> Trees:
     except (KeyError, TypeError, ValueError, IndexError):
         raise broken("It lacks what a saved XGBoost model holds (learner, gradient_booster, learner_model_param).", where) from None
     if kind not in ("gbtree", "dart"):
-        raise OptimizerError(f"Its booster is '{kind[:40]}', which holds no trees.", where, "Use the booster gbtree or dart.", "tree-booster")
+        raise OptimizerError(f"Its booster is '{kind[:40]}', which holds no trees.", where, "Use the booster gbtree or dart.",
+                             "tree-booster")
     link = LINKS.get(objective, "none")
     if link == "none" and objective not in PLAIN:
         raise OptimizerError(f"Its objective is '{objective[:40]}', whose link is not read here.", where,
@@ -50,7 +51,7 @@ def read(table: Any, where: str = "model.json") -> Trees:
 def one(tree: Any, output: int, outputs: int, features: int, scale: float, link: Link, where: str) -> Trees:
     """One tree, whose leaves speak for one output."""
     try:
-        column = {name: np.array(tree[name], kind) for name, kind in
+        column: dict[str, Any] = {name: np.array(tree[name], kind) for name, kind in
                   (("left_children", np.int64), ("right_children", np.int64), ("split_indices", np.int64),
                    ("split_conditions", np.float32), ("default_left", np.int64))}
         sorts = np.array(tree.get("split_type", []), np.int64)
@@ -69,6 +70,7 @@ def one(tree: Any, output: int, outputs: int, features: int, scale: float, link:
     values[:, output] = np.where(inner, 0, column["split_conditions"] * np.float32(scale))
     return checked(Trees(
         feature=np.where(inner, column["split_indices"], LEAF).astype(np.int32), threshold=below(column["split_conditions"]),
-        left=np.where(inner, column["left_children"], 0).astype(np.int32), right=np.where(inner, column["right_children"], 0).astype(np.int32),
+        left=np.where(inner, column["left_children"], 0).astype(np.int32),
+        right=np.where(inner, column["right_children"], 0).astype(np.int32),
         missing_left=column["default_left"].astype(bool), leaf=np.arange(nodes, dtype=np.int32), values=values,
         roots=np.zeros(1, np.int32), base=np.zeros(outputs, np.float32), features=features, link=link), where)

@@ -49,8 +49,8 @@ def xgboost(x, y, classes):
     return trees_xgboost.read(json.loads(model.get_booster().save_raw("json"))), model
 
 
-@pytest.mark.parametrize("made, data", [(made, data) for made in (forest, histogram, adaboost, lightgbm, xgboost) for data in SETS
-                                        if (made, data) != (adaboost, "amounts")])     # AdaBoost.R2 takes a weighted median, which is no sum
+@pytest.mark.parametrize(("made", "data"), [(made, data) for made in (forest, histogram, adaboost, lightgbm, xgboost) for data in SETS
+                                        if (made, data) != (adaboost, "amounts")])     # AdaBoost.R2: a weighted median, no sum
 def test_the_same_answers_as_the_library(made, data):
     load, classes = SETS[data]
     x, y = load(return_X_y=True)
@@ -74,8 +74,8 @@ def ran(proto, x):
 
 def stump(**changes):
     """x[0] <= 0.5 gives 1, else 2; NaN goes right."""
-    given = dict(feature=np.array([0, LEAF, LEAF], np.int32), threshold=np.array([0.5, 0, 0], np.float32), left=np.array([1, 0, 0], np.int32),
-                 right=np.array([2, 0, 0], np.int32), missing_left=np.zeros(3, bool), leaf=np.array([0, 0, 1], np.int32),
+    given = dict(feature=np.array([0, LEAF, LEAF], np.int32), threshold=np.array([0.5, 0, 0], np.float32),
+                 left=np.array([1, 0, 0], np.int32), right=np.array([2, 0, 0], np.int32), missing_left=np.zeros(3, bool), leaf=np.array([0, 0, 1], np.int32),
                  values=np.array([[1], [2]], np.float32), roots=np.zeros(1, np.int32), base=np.array([10], np.float32), features=1)
     return Trees(**given | changes)
 
@@ -95,7 +95,7 @@ def test_a_double_threshold_decides_the_same_in_float32():
     assert not np.float32(1.5) <= below(np.array([1.5]))[0] and np.float32(1.4) <= below(np.array([1.5]))[0]
 
 
-@pytest.mark.parametrize("changes, said", [
+@pytest.mark.parametrize(("changes", "said"), [
     ({"right": np.array([7, 0, 0], np.int32)}, "7"),
     ({"left": np.array([0, 0, 0], np.int32)}, "two parents"),       # a circle
     ({"feature": np.array([3, LEAF, LEAF], np.int32)}, "feature 3"),
