@@ -80,6 +80,56 @@ class Fidelity(Value):
     n: int
 
 
+class BiasVariance(Value):
+    """Why a way of learning errs, measured: it learned from `resamples` resamplings of train and answered the same `rows` each time.
+
+    loss = bias + variance, in `measure`: the mean over rows of the squared distance between answer and truth, of the mean answer's
+    distance to the truth (with whatever noise the labels have), and of the answers' distances to their mean. For classes the distance is
+    between probabilities and the true class as one (Brier 1950), so it is no label that is averaged.
+    zero_one: (loss, bias, net variance) by Domingos 2000 ("A unified bias-variance decomposition"): bias is the share of rows where the
+    most frequent answer is wrong, net variance what differing from it costs where it is right less what it gains where it is wrong.
+    seconds: of one fit.
+    """
+
+    resamples: int
+    rows: int
+    measure: Literal["squared error", "Brier score"]
+    loss: float
+    bias: float
+    variance: float
+    zero_one: tuple[float, float, float] | None = None
+    seconds: float
+    how: str
+
+
+class Importance(Value):
+    """Points of the metric lost on validation when one column's cells are shuffled among rows, with the interval over shufflings."""
+
+    column: str
+    loss: float
+    low: float
+    high: float
+
+
+class Dependence(Value):
+    """The mean answer as one column is set to each of `at` (numbers, or categories) in every row. answer: which output, "class >50K"."""
+
+    column: str
+    at: tuple[float | str, ...]
+    mean: tuple[float, ...]
+    answer: str = ""
+
+
+class Scores(Value):
+    """How the scores of one class fall on the test split: counts of rows that are of it and that are not, by equal bins of 0 to 1.
+    ROC, precision and recall, calibration and every threshold follow from these.
+    """
+
+    name: str
+    of_it: tuple[int, ...]
+    of_others: tuple[int, ...]
+
+
 class Candidate(Value):
     """key: short hash of the recipe and its inputs; the same recipe has the same key."""
 
@@ -99,6 +149,11 @@ class Candidate(Value):
     confusion: tuple[tuple[int, ...], ...] = ()     # rows: true class, columns: predicted; test split
     sensitivity: tuple[Sensitivity, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()             # where the metric is agreement or cosine
+    study: BiasVariance | None = None
+    importance: tuple[Importance, ...] = ()         # of tables, dearest first
+    dependence: tuple[Dependence, ...] = ()         # of the columns that matter most
+    scores: tuple[Scores, ...] = ()                 # of at most 20 classes
+    residuals: tuple[tuple[float, float], ...] = () # (truth, answer) of at most 500 test rows, for amounts
     notes: tuple[str, ...] = ()         # "Slower than the original on this machine: 1.3 times.", "3 of 9 convolutions run in int8."
     files: tuple[File, ...] = ()
 
@@ -111,6 +166,8 @@ class Candidate(Value):
 #   download_kib            bytes that travel / 1024: model.onnx under DEFLATE, or model.esp
 #   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64
 #   speedup                 baseline median / this, interleaved in the same run
+#   fit_seconds             wall time of the steps that made it
+#   trees tree_nodes tree_depth     of an estimator of trees, counted in the file; depth: of the deepest
 #   macs                    multiply-accumulates of one inference
 #   flash_kib ram_kib       on the device: modelled here until a linked program measures them
 #   device_latency_ms       on the device: equal to latency_ms where the device is this server, else modelled

@@ -19,6 +19,14 @@ from optimizers.compress.quantize.static import StaticQuantization
 from optimizers.compress.quantize.weights import WeightQuantization
 from optimizers.compress.share.cluster_weights import WeightClustering
 from optimizers.compress.share.entropy_code import EntropyCoding
+from optimizers.ensembles.adaboost import AdaBoosting
+from optimizers.ensembles.bag import Bagging
+from optimizers.ensembles.base import BaseModel
+from optimizers.ensembles.boost import Boosting
+from optimizers.ensembles.forest import Forest
+from optimizers.ensembles.select import Selection
+from optimizers.ensembles.stack import Stacking
+from optimizers.ensembles.vote import Voting
 from optimizers.technique import Technique
 from optimizers.training.distill import Distillation
 from optimizers.training.fine_tune import FineTuning
@@ -49,5 +57,13 @@ TECHNIQUES: dict[str, type[Technique]] = {
         Binarization,
         WeightClustering,
         EntropyCoding,
+        BaseModel,
+        Boosting,
+        AdaBoosting,
+        Forest,
+        Bagging,
+        Voting,
+        Stacking,
+        Selection,
     )
 }

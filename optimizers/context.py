@@ -36,6 +36,7 @@ class Context:
         self._emit, self._stopping = emit, stopping
         self.original: Network | None = None
         self.candidate = self.step = ""
+        self.memory: dict[str, Any] = {}        # what this run worked out once and may want again
         self.training_share = 0.9               # of the time left, what one training may take; less when other recipes wait
         self.epochs: int | None = None          # how many the last training had time for, where that was fewer than asked
         self.base, self.span = 0.0, 1.0         # the slice of the whole that the present step fills

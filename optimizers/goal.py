@@ -43,11 +43,13 @@ class Budget(Value):
     """How long a job may look. `candidates` makes a run repeatable, `minutes` bounds the wall clock; either or both.
 
     sensitivity: also measure what each layer can bear, once the candidates that cost seconds are there.
+    study: also measure bias and variance of every way to fit an estimator, by fitting it again to resamplings of train.
     """
 
     minutes: float | None = Field(5.0, gt=0, le=24 * 60)
     candidates: int | None = Field(None, ge=1, le=200)
     sensitivity: bool = False
+    study: bool = False
 
 
 class Breach(Value):

@@ -71,6 +71,12 @@ def no_rows(dataset: DatasetCard | None, mend: str = "Name a labelled dataset.")
     return Refusal(wrong="There is no dataset to train on.", where="dataset", mend=mend, code="no-dataset")
 
 
+def only_classes(what: str, instead: str) -> Refusal:
+    """Something that knows classes alone, where the dataset holds amounts."""
+    return Refusal(wrong=f"{what} is about classes, and the dataset's target is an amount.", where="dataset", mend=f"Use '{instead}'.",
+                   code="only-classes")
+
+
 def unanswered(score: str, model: ModelCard | None, dataset: DatasetCard | None) -> Refusal | None:
     """A score that follows the loss, where labels or an output that answers to them are missing."""
     if dataset is None or (dataset.task != "unlabelled" and (model is None or model.task != "other")):

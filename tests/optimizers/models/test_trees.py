@@ -75,7 +75,8 @@ def ran(proto, x):
 def stump(**changes):
     """x[0] <= 0.5 gives 1, else 2; NaN goes right."""
     given = dict(feature=np.array([0, LEAF, LEAF], np.int32), threshold=np.array([0.5, 0, 0], np.float32),
-                 left=np.array([1, 0, 0], np.int32), right=np.array([2, 0, 0], np.int32), missing_left=np.zeros(3, bool), leaf=np.array([0, 0, 1], np.int32),
+                 left=np.array([1, 0, 0], np.int32), right=np.array([2, 0, 0], np.int32), missing_left=np.zeros(3, bool),
+                 leaf=np.array([0, 0, 1], np.int32),
                  values=np.array([[1], [2]], np.float32), roots=np.zeros(1, np.int32), base=np.array([10], np.float32), features=1)
     return Trees(**given | changes)
 

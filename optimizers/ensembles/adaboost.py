@@ -1,0 +1,55 @@
+"""AdaBoost: trees grown one after another, each on rows weighted by how the ones before it failed on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from optimizers import refusals
+from optimizers.ensembles.estimating import Estimating
+from optimizers.ensembles.problem import Fitted
+from optimizers.errors import Refusal
+from optimizers.technique import param
+
+if TYPE_CHECKING:
+    from optimizers.context import Context
+    from optimizers.ensembles.problem import Problem
+
+
+class AdaBoosting(Estimating):
+    """A weighted vote of trees, for classes (SAMME). Deep trees in it are strong on clean data; wrong labels mislead it."""
+
+    name: ClassVar[str] = "adaboost"
+    title: ClassVar[str] = "AdaBoost"
+    paper: ClassVar[str] = "Freund and Schapire 1997, doi:10.1006/jcss.1997.1504; Zhu et al. 2009 (SAMME), doi:10.4310/SII.2009.v2.n3.a8"
+
+    trees: int = param(100, "Most trees; it ends sooner when one makes no mistake", low=1, high=5000, search=(50, 100, 300))
+    depth: int = param(8, "Most splits from root to leaf, halved while one tree alone makes no mistake; 1 grows stumps", low=1, high=64,
+                       unit="levels", search=(1, 3, 8, 12))
+    rate: float = param(1.0, "Share of each tree's vote that counts", low=0.01, high=2.0, search=(0.3, 1.0))
+
+    def refuse(self, model, dataset, device) -> Refusal | None:
+        if dataset is not None and dataset.task == "regression":
+            return refusals.only_classes("AdaBoost's vote", "boost")
+        return super().refuse(model, dataset, device)
+
+    def cost(self, rows: int, features: int, classes: int) -> float:
+        return self.trees * (0.002 + 1.2e-8 * rows * features * self.depth**0.8)
+
+    def label(self) -> str:
+        return "AdaBoost" if self.depth > 1 else "AdaBoost of stumps"
+
+    def learn(self, x, y, held, problem: Problem, ctx: Context) -> Fitted:
+        from sklearn.ensemble import AdaBoostClassifier
+        from sklearn.tree import DecisionTreeClassifier
+
+        from optimizers.models.trees_onnx import graph_of
+        from optimizers.models.trees_sklearn import adaboost
+
+        depth = self.depth
+        while depth > 1 and DecisionTreeClassifier(max_depth=depth, random_state=problem.seed).fit(x, y).score(x, y) == 1:
+            depth //= 2                 # boosting ends at a tree without mistakes, and an ensemble of one is none
+        ctx.report(0.05, f"growing up to {self.trees} trees of {depth} levels")
+        model = AdaBoostClassifier(DecisionTreeClassifier(max_depth=depth), n_estimators=self.trees, learning_rate=self.rate,
+                                   random_state=problem.seed).fit(x, y)
+        trees = adaboost(model, problem.classes, problem.features)
+        return Fitted(trees.predict, lambda: graph_of(trees), (f"{len(trees.roots):,} trees of at most {depth} levels vote.",))
