@@ -24,7 +24,7 @@ from optimizers.ensembles.bag import Bagging
 from optimizers.ensembles.base import BaseModel
 from optimizers.ensembles.boost import Boosting
 from optimizers.ensembles.forest import Forest
-from optimizers.ensembles.select import Selection
+from optimizers.ensembles.selection import Selection
 from optimizers.ensembles.stack import Stacking
 from optimizers.ensembles.vote import Voting
 from optimizers.technique import Technique

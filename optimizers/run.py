@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizers import events
-from optimizers.candidate import Candidate, Outcome
+from optimizers.candidate import BiasVariance, Candidate, Outcome
 from optimizers.errors import OptimizerError, Stopped
 from optimizers.inputs import load_data, load_network
 from optimizers.measure.yardstick import Figures, Yardstick, shipped
+from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
 from optimizers.search import estimate, planner, verdict
 from optimizers.search.plan_board import PROBE, Board
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from optimizers.task import Task
 
 SHARE_LEFT = 0.6        # of the time left that one training may take while other recipes wait: what it made must still be quantized
+FIT = "Wall time of the recipe's steps on this server; what an earlier candidate of the job had made already is not counted again"
 LEAST_LEFT = 0.5        # share of the expected seconds that must be left for a recipe to begin
 
 
@@ -165,9 +167,11 @@ class Run:
         """One recipe to its candidate. What goes wrong is told, and the others go on."""
         try:
             with self.board.step(key, recipe.title()):
-                network, steps, done = self.apply(recipe)
+                with self.ctx.part(0, 0.2 if self.task.budget.study else 1):
+                    network, steps, done = self.apply(recipe)
+                studied = self.study(recipe)
                 self.ctx.report(0.92, "measuring the file that ships")
-                self.keep(recipe, network, steps, done)
+                self.keep(recipe, network, steps, done, studied)
         except OptimizerError as error:
             self.failed.append(error)
             self.ctx.log(f"{recipe.title()}: {error}", "run", "error")
@@ -204,6 +208,18 @@ class Run:
         self.ctx.base, self.ctx.span = base, span
         return network, steps, done
 
+    def study(self, recipe: Recipe) -> BiasVariance | None:
+        """Bias and variance of an estimator's way of learning, where that was asked for; within its share of the time left."""
+        from optimizers.ensembles.estimating import Estimating
+
+        if not self.task.budget.study or len(recipe.steps) != 1 or not isinstance(recipe.steps[0], Estimating):
+            return None
+        from optimizers.ensembles.study import study
+
+        left = self.ctx.remaining()
+        with self.ctx.part(0.2, 0.9):
+            return study(recipe.steps[0], self.data, self.ctx, None if left is None else left / (1 + self.board.waiting))
+
     def outcome(self, technique: Any, network: Network, seconds: float) -> Outcome:
         """What one step cost and bought: size and validation quality of the file as it would ship now."""
         file = shipped(network)
@@ -214,13 +230,13 @@ class Run:
         return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality,
                        download_kib=file.transfer.size / 1024)
 
-    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], done: Recipe) -> None:
+    def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], done: Recipe, studied: BiasVariance | None = None) -> None:
         """Measure, write, emit: from here on nothing can take this candidate away. done: the recipe as it was really followed."""
         from optimizers.export import bundle
 
         file, first = shipped(network), self.yardstick.baseline is None
         figures = self.yardstick.measure(file)
-        whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump()})
+        whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump(), "study": studied})
         candidate = bundle.write(whole, file, done, self.task, self.data, self.folder)
         if candidate.key not in {row.key for row in self.kept}:
             self.kept.append(candidate)
@@ -234,8 +250,10 @@ class Run:
         title = recipe.title() if recipe.steps else f"baseline {WORDS[network.state]}"
         start = Outcome(technique="baseline", title="baseline", seconds=0.0, quality=self.yardstick.scores["validation"],
                         size_kib=self.yardstick.baseline.bytes / 1024, download_kib=self.yardstick.baseline.transfer.size / 1024)
+        spent = sum(step.seconds for step in steps)
+        took = {"fit_seconds": Measurement(value=spent, unit="s", origin="measured", how=FIT)} if steps else {}
         return Candidate(
-            key=self.key(recipe), title=title[:200], recipe=recipe.dump(), baseline=first, measurements=figures.measurements,
+            key=self.key(recipe), title=title[:200], recipe=recipe.dump(), baseline=first, measurements=figures.measurements | took,
             change=figures.change, validation=figures.validation, fits=figures.fits, broke=figures.broke,
             floor_held_on_test=figures.floor_held_on_test, steps=((start, *steps) if self.model is not None else steps),
             classes=figures.classes, class_names=self.data.classes, confusion=figures.confusion, sensitivity=network.sensitivity,

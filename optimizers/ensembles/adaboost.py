@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from optimizers import refusals
 from optimizers.ensembles.estimating import Estimating
-from optimizers.ensembles.problem import Fitted
+from optimizers.ensembles.problem import Fitted, loss
 from optimizers.errors import Refusal
 from optimizers.technique import param
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from optimizers.context import Context
     from optimizers.ensembles.problem import Problem
+    from optimizers.models.trees import Trees
 
 
 class AdaBoosting(Estimating):
@@ -51,5 +55,23 @@ class AdaBoosting(Estimating):
         ctx.report(0.05, f"growing up to {self.trees} trees of {depth} levels")
         model = AdaBoostClassifier(DecisionTreeClassifier(max_depth=depth), n_estimators=self.trees, learning_rate=self.rate,
                                    random_state=problem.seed).fit(x, y)
-        trees = adaboost(model, problem.classes, problem.features)
-        return Fitted(trees.predict, lambda: graph_of(trees), (f"{len(trees.roots):,} trees of at most {depth} levels vote.",))
+        trees, sharper = sharpened(adaboost(model, problem.classes, problem.features), held, problem.classes)
+        notes = (f"{len(trees.roots):,} trees of at most {depth} levels vote.",
+                 f"The vote is made {sharper:.3g} times as decided, as validation's log-loss asks: votes alone are no probabilities.")
+        return Fitted(trees.predict, lambda: graph_of(trees), notes)
+
+
+def sharpened(trees: Trees, held: tuple[np.ndarray, np.ndarray], classes: int) -> tuple[Trees, float]:
+    """The same trees with sums times the factor of least log-loss on held rows (temperature scaling, Guo et al. 2017, arXiv:1706.04599);
+    the winner of no row changes.
+    """
+    import numpy as np
+
+    from optimizers.models.trees import linked
+
+    if not len(held[1]):
+        return trees, 1.0
+    raw = trees.raw(held[0])
+    factors = [2 ** (step / 4) for step in range(33)]
+    best = min(factors, key=lambda factor: loss(linked(raw * factor, trees.link), held[1], classes))
+    return replace(trees, values=trees.values * np.float32(best), base=trees.base * np.float32(best)), best

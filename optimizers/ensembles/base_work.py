@@ -56,15 +56,18 @@ def neighbours(given: BaseModel, x: np.ndarray, y: np.ndarray, problem: Problem)
 
 
 def small_network(given: BaseModel, x: np.ndarray, y: np.ndarray, problem: Problem) -> Fitted:
-    """One hidden layer of ReLU, Adam, stopped early on a tenth of its rows; amounts are standardized while it learns."""
+    """One hidden layer of ReLU, Adam, stopped early on a tenth of its rows where there are a thousand. Amounts are standardized while it
+    learns.
+    """
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     mean, deviation = moments(x)
     shift, scale = (0.0, 1.0) if problem.classes else (float(np.mean(y)), float(np.std(y)) or 1.0)
     aims = y if problem.classes else (y - shift) / scale
-    rare = problem.classes and np.bincount(y, minlength=problem.classes).min() < 10        # its own hold-out must hold each class
+    few = len(x) < 1000 or (problem.classes and np.bincount(y, minlength=problem.classes).min() < 10)      # too few to hold some out
     model = (MLPClassifier if problem.classes else MLPRegressor)(hidden_layer_sizes=(given.units,), max_iter=given.epochs,
-                                                                 early_stopping=not rare, random_state=problem.seed)
+                                                                 early_stopping=not few, random_state=problem.seed,
+                                                                 batch_size=int(np.clip(len(x) // 20, 8, 200)))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.fit((x - mean) / deviation, aims)

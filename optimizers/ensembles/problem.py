@@ -1,4 +1,7 @@
-"""What a learner is asked, and what it answers: shared by every way to fit an estimator."""
+"""What a learner is asked, and what it answers: shared by every way to fit an estimator.
+
+numpy is loaded inside functions: forms and plans are made of the techniques that import this, and need none of it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 if TYPE_CHECKING:
+    import numpy as np
     import onnx
 
 
@@ -42,6 +44,8 @@ class Fitted:
 def mean(fitted: Sequence[Fitted], shares: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Scores of a weighted mean.  shares (members,): sum to one."""
     def scores(rows: np.ndarray) -> np.ndarray:
+        import numpy as np
+
         return np.sum([share * one.scores(rows) for share, one in zip(shares, fitted)], axis=0).astype(np.float32)
 
     return scores
@@ -52,6 +56,8 @@ def told(probabilities: np.ndarray, classes: int, known: np.ndarray | None = Non
 
     known: the classes that the columns stand for, where the learner saw fewer than there are.
     """
+    import numpy as np
+
     found = np.asarray(probabilities, np.float32).reshape(len(probabilities), -1)
     if not classes:
         return found
@@ -64,6 +70,8 @@ def told(probabilities: np.ndarray, classes: int, known: np.ndarray | None = Non
 
 def resampled(y: np.ndarray, classes: int, rows: int, seed: int) -> np.ndarray:
     """(about rows,) row numbers drawn with replacement; of each class its share, at least one, so that no class is lost."""
+    import numpy as np
+
     rng = np.random.default_rng(seed)
     if not classes:
         return rng.integers(0, len(y), rows)
@@ -72,3 +80,13 @@ def resampled(y: np.ndarray, classes: int, rows: int, seed: int) -> np.ndarray:
         mine = np.flatnonzero(y == label)
         found.append(rng.choice(mine, max(1, round(rows * len(mine) / len(y)))))
     return np.sort(np.concatenate(found))
+
+
+def loss(answer: np.ndarray, y: np.ndarray, classes: int) -> float:
+    """Mean over rows: -log of the true class's probability, or the squared error."""
+    import numpy as np
+
+    if not classes:
+        return float(np.mean((answer[:, 0] - y) ** 2))
+    right = answer[np.arange(len(y)), y] if classes > 2 else np.where(y == 1, answer[:, 0], 1 - answer[:, 0])
+    return float(-np.log(np.clip(right, 1e-6, 1)).mean())

@@ -13,6 +13,7 @@ from optimizers.measure import statistics
 from optimizers.measurement import Change, Measurement
 
 OF_TASK = {"classification": ("top1", "macro_f1"), "regression": ("r2",)}
+ROUNDING = 1e-5         # what a sum of float32 shares may be over one
 UNITS = {"top1": "fraction", "macro_f1": "fraction", "r2": ""}      # R² has none: it is no share of the rows
 
 
@@ -32,7 +33,7 @@ def decide(outputs: np.ndarray, task: str) -> np.ndarray:
     if task == "regression":
         return outputs[:, 0].astype(np.float64)
     if outputs.shape[1] == 1:
-        probability = outputs.min() >= 0 and outputs.max() <= 1
+        probability = outputs.min() >= 0 and outputs.max() <= 1 + ROUNDING
         return (outputs[:, 0] > (0.5 if probability else 0.0)).astype(np.int64)
     return outputs.argmax(axis=1).astype(np.int64)
 

@@ -79,17 +79,22 @@ class Trees:
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """(n, outputs) float32 after the link."""
-        raw = self.raw(x)
-        if self.link == "sigmoid":
-            return 1 / (1 + np.exp(-raw))
-        if self.link == "softmax":
-            grown = np.exp(raw - raw.max(axis=1, keepdims=True))
-            return grown / grown.sum(axis=1, keepdims=True)
-        return raw
+        return linked(self.raw(x), self.link)
 
     def first(self, trees: int) -> Trees:
         """The ensemble of the first trees alone; nodes that nobody reaches any more are gone."""
         return compacted(replace(self, roots=self.roots[:trees]))
+
+
+def linked(raw: np.ndarray, link: Link) -> np.ndarray:
+    """Sums (n, outputs) as answers."""
+    if link == "sigmoid":
+        with np.errstate(over="ignore"):        # to infinity, which makes the answer 0
+            return 1 / (1 + np.exp(-raw))
+    if link == "softmax":
+        grown = np.exp(raw - raw.max(axis=1, keepdims=True))
+        return grown / grown.sum(axis=1, keepdims=True)
+    return raw
 
 
 def floor32(threshold: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from optimizers.training.settings import Fitting
 MEASURE_SECONDS = 3.0           # latency repeats, bootstrap, hashing, files
 LIBRARIES = 450 * 2**20         # bytes of torch, ONNX Runtime and the rest once loaded, as measured
 CACHED_ROWS = 400 * 2**20       # bytes of fed rows that training keeps (training/batches.py)
+STUDIED = 20                    # resamplings (ensembles/study.py)
 BATCH = 64                      # rows in one call where nothing is trained
 
 
@@ -71,6 +72,11 @@ def seconds(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None
             left = step.body(body_of(model))
             model = model.model_copy(update={"macs": int(left.macs) or None, "parameters": int(left.parameters)})
     return total
+
+
+def study(recipe: Recipe, dataset: DatasetCard | None) -> float:
+    """Seconds to fit the step again to each resampling."""
+    return STUDIED * sum(step.seconds(None, dataset) for step in recipe.steps)
 
 
 def memory_bytes(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None) -> float:

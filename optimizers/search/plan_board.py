@@ -81,6 +81,11 @@ class Board:
         self.steps[key] = self.steps[key].model_copy(update={"state": state, **changes})
         self.tell()
 
+    @property
+    def waiting(self) -> int:
+        """How many steps have not had their turn."""
+        return sum(step.state == "waiting" for step in self.steps.values())
+
     def skip_rest(self, note: str) -> None:
         """Everything that never had its turn."""
         for key, step in self.steps.items():

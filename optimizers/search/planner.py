@@ -40,6 +40,23 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
     (prune(0.5), DISTILL, ("half-precision", {})),
     CHAINS["thin-filters"].steps,
 )
+# For rows that are no pictures. The first stands within seconds and is rarely far from the best; those that need others come after them.
+ESTIMATORS: tuple[Step, ...] = (
+    ("boost", {}),
+    ("base-model", {"kind": "linear"}),
+    ("forest", {"kind": "extra"}),
+    ("adaboost", {}),
+    ("boost", {"library": "xgboost"}),
+    ("forest", {}),
+    ("select", {}),
+    ("base-model", {"depth": 8, "least": 5}),
+    ("boost", {"library": "histogram"}),
+    ("bag", {}),
+    ("vote", {}),
+    ("stack", {}),
+    ("base-model", {"kind": "small-network"}),
+    ("base-model", {"kind": "neighbours"}),
+)
 AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[tuple[Step, ...], ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
@@ -82,7 +99,7 @@ def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, b
     """Recipes that can run on the device, and those that cannot with the reason; one reason for each technique."""
     legal: list[Recipe] = []
     left_out: dict[str, LeftOut] = {}
-    for steps in FROM_MODEL if model is not None else from_scratch(dataset, device):
+    for steps in FROM_MODEL if model is not None else from_scratch(dataset, device, budget.study):
         recipe = in_time(compose(steps, seed), model, dataset, budget)
         refusal, culprit = refuse(recipe, model, dataset, device)
         if refusal is None:
@@ -99,15 +116,23 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
     return Recipe(tuple(build(TECHNIQUES[name], params) for name, params in steps), seed)
 
 
-def from_scratch(dataset: DatasetCard | None, device: Device) -> list[tuple[Step, ...]]:
-    """Each suggested zoo network, trained and quantized; then the deeper cuts, in the same order."""
+def from_scratch(dataset: DatasetCard | None, device: Device, study: bool = False) -> list[tuple[Step, ...]]:
+    """Each suggested zoo network, trained and quantized, then the deeper cuts in the same order; for tables estimators before them.
+
+    study: estimators alone, of every family.
+    """
     from optimizers.models import zoo
+
+    vectors = dataset is not None and len(dataset.row_shape) == 1
+    estimators: list[tuple[Step, ...]] = [(step,) for step in ESTIMATORS] if vectors or study else []
+    if study:
+        return estimators
 
     names = zoo.suggest(dataset, device) if dataset is not None else []
     if dataset is not None and dataset.splits.get("train", dataset.rows) < FEW_ROWS and "dscnn" in names:
         names = ["dscnn", *[name for name in names if name != "dscnn"]]     # of all, it learns most from little
     first = [(("train", {"architecture": name}), *rest) for name in names for rest in AFTER_TRAINING]
-    return first + [(("train", {"architecture": name}), *rest) for rest in LATER for name in names]
+    return estimators + first + [(("train", {"architecture": name}), *rest) for rest in LATER for name in names]
 
 
 def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> tuple[Refusal | None, str]:
@@ -176,7 +201,7 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
     later: list[Planned] = []
     for row in ranked:
         trial = set(paid)
-        cost = estimate.seconds(row.recipe, model, dataset, trial)
+        cost = estimate.seconds(row.recipe, model, dataset, trial) + (estimate.study(row.recipe, dataset) if budget.study else 0.0)
         if limit is not None and limit - spent > LEAST_TRAINING and trains(row.recipe):
             cost = min(cost, 0.9 * (limit - spent))             # training shortens its schedule to the time there is
         if budget.candidates is not None and len(chosen) >= budget.candidates:

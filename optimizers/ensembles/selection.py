@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from optimizers.ensembles.estimating import Estimating
 from optimizers.ensembles.members import MEMBERS, Member, cost_of, fit_each, suited
-from optimizers.ensembles.problem import Fitted, mean
+from optimizers.ensembles.problem import Fitted, loss, mean
 from optimizers.technique import param
 
 if TYPE_CHECKING:
@@ -65,12 +65,3 @@ def chosen(answers: list[np.ndarray], y: np.ndarray, classes: int, steps: int) -
         losses.append(tried[best])
     return counts[int(np.argmin(losses))]
 
-
-def loss(answer: np.ndarray, y: np.ndarray, classes: int) -> float:
-    """Mean over rows: -log of the true class's probability, or the squared error."""
-    import numpy as np
-
-    if not classes:
-        return float(np.mean((answer[:, 0] - y) ** 2))
-    right = answer[np.arange(len(y)), y] if classes > 2 else np.where(y == 1, answer[:, 0], 1 - answer[:, 0])
-    return float(-np.log(np.clip(right, 1e-6, 1)).mean())
