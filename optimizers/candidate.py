@@ -85,7 +85,7 @@ class BiasVariance(Value):
 
     loss = bias + variance, in `measure`: the mean over rows of the squared distance between answer and truth, of the mean answer's
     distance to the truth (with whatever noise the labels have; made unbiased, so it can fall below 0), and of the answers' distances to
-    their mean. For classes the distance is between probabilities and the true class as one (Brier 1950), so it is no label that is averaged.
+    their mean. For classes it is between probabilities and the true class as one (Brier 1950), so it is no label that is averaged.
     zero_one: (loss, bias, net variance) by Domingos 2000 ("A unified bias-variance decomposition"): bias is the share of rows where the
     most frequent answer is wrong, net variance what differing from it costs where it is right less what it gains where it is wrong.
     seconds: of one fit.
