@@ -26,7 +26,8 @@ class Forest(Estimating):
                                              search=("random", "extra"))
     trees: int = param(100, "How many trees", low=1, high=5000, search=(50, 100, 300))
     depth: int = param(0, "Most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels", search=(0, 8, 12))
-    least: int = param(1, "Fewest rows at a leaf; more make smaller trees", low=1, high=10_000, unit="rows", search=(1, 3, 10))
+    least: int = param(0, "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10", low=0, high=10_000,
+                       unit="rows", search=(0, 3, 10))
     columns: float = param(0.0, "Share of the features looked at for a split; 0: for classes the root of their number, for amounts all",
                            low=0.0, high=1.0, search=(0.0, 0.3))
 
@@ -44,8 +45,9 @@ class Forest(Estimating):
         from optimizers.models.trees_sklearn import averaged
 
         name = f"{'RandomForest' if self.kind == 'random' else 'ExtraTrees'}{'Classifier' if problem.classes else 'Regressor'}"
+        least = self.least or int(min(10, max(1, len(x) // 5000)))
         columns = self.columns or ("sqrt" if problem.classes else 1.0)
-        model = getattr(ensemble, name)(1, max_depth=self.depth or None, min_samples_leaf=self.least, max_features=columns,
+        model = getattr(ensemble, name)(1, max_depth=self.depth or None, min_samples_leaf=least, max_features=columns,
                                         random_state=problem.seed, n_jobs=problem.threads, warm_start=True)
         for grown in [*range(STEP, self.trees, STEP), self.trees]:
             ctx.report(0.95 * (grown - 1) / self.trees, f"{grown} of {self.trees} trees")

@@ -8,6 +8,7 @@ from optimizers.measurement import Measurement
 ALIASES = {"fp32": ("fp32", "float32"), "fp16": ("fp16", "float16"), "int8": ("int8", "uint8"), "bf16": ("bf16", "bfloat16")}
 CODE_KIB = {"c": (4.0, "generated C"), "tflite-micro": (82.0, "TensorFlow Lite Micro with its kernels")}
 STACK_KIB = 1.0
+CYCLES_A_COMPARISON = 20
 KIB = 1024
 
 
@@ -38,6 +39,19 @@ def latency(macs: dict[str, int], device: Device) -> Measurement | None:
     return Measurement(value=milliseconds, unit="ms", origin="modelled",
                        how=f"({' + '.join(terms) or 'no MACs'}) / {device.clock_mhz.value:g} MHz, one core of {device.title}; "
                            "memory, caches and calls are not modelled")
+
+
+def walking(comparisons: int, device: Device) -> Measurement | None:
+    """Milliseconds of one row's way through trees, in C on a microcontroller; None elsewhere, where caches decide.
+
+    About 20 instructions a comparison, counted on an emulated Cortex-M4 for forests and boosted trees from tables, at one a cycle.
+    """
+    if device.kind != "microcontroller":
+        return None
+    milliseconds = comparisons * CYCLES_A_COMPARISON / (device.clock_mhz.value * 1e3)
+    return Measurement(value=milliseconds, unit="ms", origin="modelled",
+                       how=f"{comparisons:,} comparisons on the longest way x {CYCLES_A_COMPARISON} cycles / "
+                           f"{device.clock_mhz.value:g} MHz, one core of {device.title}; not linked or run yet")
 
 
 def energy(milliseconds: Measurement, device: Device) -> Measurement | None:

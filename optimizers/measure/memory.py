@@ -10,23 +10,28 @@ import onnx
 
 from optimizers.models.graph_facts import analyse
 from optimizers.models.graph_packed import BLOCKS, packed_bits
+from optimizers.models.trees_onnx import trees_in
 from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+NODE_BYTES = 10         # of a node in tables of C: feature, threshold, two children
 PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
 @dataclass(frozen=True)
 class Needs:
-    """macs: by element type, for one row, None where shapes are free.  weight_bytes: all stored tensors.  peak_bytes: activations."""
+    """macs: by element type, for one row, None where shapes are free.  weight_bytes: all stored tensors, and trees as tables of C.
+    peak_bytes: activations.  comparisons: of one row in trees, on the longest way of each.
+    """
 
     macs: dict[str, int] | None
     weight_bytes: int
     peak_bytes: int | None
     parameters: int
+    comparisons: int = 0
 
     @property
     def total_macs(self) -> int | None:
@@ -36,7 +41,10 @@ class Needs:
 def needs(network: Network) -> Needs:
     facts = analyse(network.proto)
     macs = None if facts.macs is None else by_type(network, {layer.name: layer.macs for layer in facts.layers}, facts.macs)
-    return Needs(macs, weight_bytes(network.proto), facts.activation_bytes, facts.parameters)
+    trees = trees_in(network.proto) if network.state == "estimator" else []
+    held = sum(NODE_BYTES * tree.nodes + tree.values.nbytes for tree in trees)
+    return Needs(macs, weight_bytes(network.proto) + held, facts.activation_bytes, facts.parameters,
+                 sum(int(tree.depths.sum()) for tree in trees))
 
 
 def by_type(network: Network, layers: dict[str, int], total: int) -> dict[str, int]:

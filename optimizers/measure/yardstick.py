@@ -86,7 +86,7 @@ class Yardstick:
         found["download_kib"] = Measurement(value=shipped.transfer.size / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
         found |= self.time(shipped)
         need = needs(shipped.network)
-        if need.total_macs is not None:
+        if need.total_macs:
             found["macs"] = Measurement(value=need.total_macs, unit="MACs", origin="modelled",
                                         how="Multiply-accumulates of one row, counted in the graph's shapes")
         if self.device is not None:
@@ -110,7 +110,12 @@ class Yardstick:
         found["flash_kib"] = device_model.flash(need.weight_bytes, shipped.bytes, device)
         if need.peak_bytes is not None:
             found["ram_kib"] = device_model.ram(need.peak_bytes, shipped.bytes, device)
-        took = here if device.here else device_model.latency(need.macs, device) if need.macs is not None else None
+        if device.here:
+            took: Measurement | None = here
+        elif need.comparisons:
+            took = device_model.walking(need.comparisons, device)
+        else:
+            took = device_model.latency(need.macs, device) if need.macs else None
         if took is not None:
             found["device_latency_ms"] = took
             found["energy_mj"] = device_model.energy(took, device)

@@ -64,6 +64,13 @@ def numbered(trees: Trees) -> tuple[np.ndarray, np.ndarray]:
     return owner, np.arange(trees.nodes) - begins[owner]
 
 
+def trees_in(proto: onnx.ModelProto) -> list[Trees]:
+    """The trees of every such node of a graph of ours."""
+    sources = {proto.graph.input[0].name: proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value}
+    widest = max(2**31 - 2, *sources.values())              # a later layer of a stack reads a wider row
+    return [trees_of(node, sources.get(node.input[0], widest)) for node in proto.graph.node if node.op_type in KINDS]
+
+
 def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     """The trees of a TreeEnsembleRegressor or -Classifier node.  Raises OptimizerError naming the node for what is not there: sets of
     categories, minimum or maximum instead of sums.

@@ -147,7 +147,8 @@ def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None,
 
 
 def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> list[Planned]:
-    """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains.
+    """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains, and what begins
+    with an estimator keeps its place before networks: it takes seconds.
 
     Training a given network without making it smaller comes last: it cannot be smaller than what took seconds.
     """
@@ -155,7 +156,9 @@ def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | 
     order = {"likely": 0, "maybe": 1, "unlikely": 2}
 
     def place(row: Planned) -> tuple[bool, int]:
-        training = model is not None and trains(row.recipe)
+        training = trains(row.recipe) if model is not None else not estimates(row.recipe)
+        if model is None:
+            return training, order[row.chance] if training else 0
         return training, order[row.chance] if not training or shrinks(row.recipe) else len(order)
 
     return rows[:1] + sorted(rows[1:], key=place)
@@ -219,6 +222,11 @@ def spend(ranked: list[Planned], left_out: list[LeftOut], model: ModelCard | Non
 
 def trains(recipe: Recipe) -> bool:
     return any(isinstance(step, Fitting) for step in recipe.steps)
+
+
+def estimates(recipe: Recipe) -> bool:
+    """Whether it begins with an estimator."""
+    return bool(recipe.steps) and recipe.steps[0].gives == "estimator"
 
 
 def shrinks(recipe: Recipe) -> bool:
