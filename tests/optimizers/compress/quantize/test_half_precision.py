@@ -9,6 +9,7 @@ from optimizers.device import catalogue
 from optimizers.export.halved import fits, halved
 from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
+from optimizers.models.network import Network
 
 
 @pytest.mark.parametrize(("kind", "closeness"), [("fp16", 2e-3), ("bf16", 2e-2)])
@@ -25,6 +26,23 @@ def test_a_gpu_computes_in_sixteen_bits(trained, digits, context):
     context.device = catalogue()["jetson-orin-nano"]
     made = HalfPrecision().apply(trained, digits, context)
     assert arithmetic(made) == "fp16" and set(needs(made).macs) == {"fp16"}
+
+
+@pytest.mark.parametrize("names", [("x", "y"), ("y", "x")])
+def test_an_output_that_is_an_input_stays_as_it_came(names, context):
+    """The converter would name two values alike, and the runtime would refuse the file only when it is measured."""
+    values = {"x": onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["n", 4]),
+              "y": onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, ["n", 3])}
+    weight = onnx.numpy_helper.from_array(np.arange(12, dtype=np.float32).reshape(4, 3), "w")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("MatMul", ["x", "w"], ["y"], name="fc")], "g", [values["x"]],
+                                   [values[name] for name in names], [weight])
+    network = Network(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8))
+    context.device = catalogue()["jetson-orin-nano"]
+    made = Shipped(HalfPrecision().apply(network, None, context))
+    rows = np.array([[1, 0, 0, 1.0001]], np.float32)
+    answers = dict(zip(names, made.answers(rows), strict=True))
+    assert answers["x"].dtype == np.float32 and (answers["x"] == rows).all(), "four digits more than fp16 holds"
+    assert answers["y"] == pytest.approx(np.array([[9, 11, 13]]), abs=0.02) and arithmetic(made.network) == "fp16"
 
 
 def test_numbers_sixteen_bits_cannot_hold_stay():
