@@ -294,7 +294,7 @@ class Run:
         baseline = next((row for row in self.kept if row.baseline), None)
         front = verdict.frontier(self.kept)
         summary: dict[str, Any] = {
-            "tried": len([row for row in self.kept if not row.baseline]), "fits": sum(row.fits for row in self.kept),
+            "tried": len([row for row in self.kept if not row.baseline]), "fits": sum(row.fits and not row.baseline for row in self.kept),
             "failed": len(self.failed), "rule": why, "seconds": time.monotonic() - self.ctx.started}
         if chosen is not None:
             quality = chosen.measurements[self.task.goal.metric].value

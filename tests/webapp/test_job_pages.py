@@ -9,6 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from jobs.models import Artifact, Candidate, Job
+from optimizers.candidate import Candidate as Shown
 from tests.webapp.sample import plant
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,14 @@ def text_of(client: Client, path: str) -> str:
     ("broken", "Our fault, not yours."), ("stopped", "Stopped."), ("barren", "Nothing fits.")])
 def test_each_state_opens_with_its_sentence(garden, job, words):
     assert words in text_of(as_(garden.bob), address(garden, "job", getattr(garden, job)))
+
+
+def test_the_result_counts_without_the_original(garden):
+    page = text_of(as_(garden.bob), address(garden, "job", garden.done))
+    rows = [Shown.model_validate(row.data) for row in garden.done.candidates.all()]
+    made, fits = sum(not row.baseline for row in rows), sum(row.fits and not row.baseline for row in rows)
+    assert f"Of {made} made from the original, {fits} fit." in page
+    assert f"All {made} and the original</button>" in page and f"{made} candidates in " in page
 
 
 def test_a_stranger_finds_no_page_of_a_job(garden):

@@ -72,6 +72,11 @@ class Result:
     chart: dict[str, Any]
 
     @property
+    def tried(self) -> int:
+        """Candidates that were made: the original is none of them."""
+        return sum(not c.baseline for c in self.candidates)
+
+    @property
     def runs(self) -> str:
         """How much of the chosen file runs in integers, when a technique counted it."""
         return next((note for note in (self.chosen.notes if self.chosen else ()) if note.endswith("run in int8.")), "")

@@ -37,6 +37,12 @@ def test_the_front_leaves_out_whoever_is_beaten_on_both_axes():
     assert front.front_keys(ALL, "top1", "size_kib") == ["tiny", "small", "wide"], "the original is as good as wide, and larger"
 
 
+def test_the_original_is_not_counted_among_those_that_were_made():
+    whole = BASE.model_copy(update={"fits": True, "broke": ()})
+    shown = present.result([whole, SMALL, TINY, WIDE], GOAL, None, None, None)
+    assert (shown.tried, shown.fitting, len(shown.rows)) == (3, 2, 4)
+
+
 def test_of_two_equal_candidates_one_stands_on_the_front():
     twin = SMALL.model_copy(update={"key": "twin"})
     assert front.front_keys([SMALL, twin], "top1", "size_kib") == ["small"]
