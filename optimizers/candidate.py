@@ -131,7 +131,11 @@ class Scores(Value):
 
 
 class Candidate(Value):
-    """key: short hash of the recipe and its inputs; the same recipe has the same key."""
+    """key: short hash of the recipe and its inputs; the same recipe has the same key.
+
+    in_float: layers of the original whose weights are float32 in this file too.  whole: those whose weights have their old shape.
+    Both by name; empty for the baseline, and in results from before they were told.
+    """
 
     key: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
     title: str                  # "prune 50 % + int8"
@@ -148,6 +152,8 @@ class Candidate(Value):
     class_names: tuple[str, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()     # rows: true class, columns: predicted; test split
     sensitivity: tuple[Sensitivity, ...] = ()
+    in_float: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
     fidelity: tuple[Fidelity, ...] = ()             # where the metric is agreement or cosine
     study: BiasVariance | None = None
     importance: tuple[Importance, ...] = ()         # of tables, dearest first

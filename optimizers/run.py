@@ -233,10 +233,14 @@ class Run:
     def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], done: Recipe, studied: BiasVariance | None = None) -> None:
         """Measure, write, emit: from here on nothing can take this candidate away. done: the recipe as it was really followed."""
         from optimizers.export import bundle
+        from optimizers.measure.left_alone import left_alone
 
         file, first = shipped(network), self.yardstick.baseline is None
         figures = self.yardstick.measure(file)
         whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump(), "study": studied})
+        if not first:
+            in_float, shaped = left_alone(self.yardstick.baseline.network.proto, file.network.proto)
+            whole = whole.model_copy(update={"in_float": in_float, "whole": shaped})
         candidate = bundle.write(whole, file, done, self.task, self.data, self.folder)
         if candidate.key not in {row.key for row in self.kept}:
             self.kept.append(candidate)

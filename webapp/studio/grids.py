@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizers.candidate import Candidate, ClassRow
+from optimizers.catalogue import TECHNIQUES
 from webapp.studio import words
 
+QUANTIZED = {name for name, technique in TECHNIQUES.items() if technique.gives == "quantized"}
 WIDEST = 20         # classes in a confusion grid; more are too small to read
 
 
@@ -20,12 +22,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """A row has its name and its cells. worst: the row that lost most and may be left out of the next run, if there is one."""
+    """A row has its name and its cells. worst: the row that lost most and may be left out of the next run, if there is one.
+
+    done: rows that the candidate left as they were, so there is nothing to leave out.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell, ...]], ...]
     note: str = ""
     worst: str = ""
+    done: frozenset[str] = frozenset()
 
     @property
     def tall(self) -> bool:
@@ -98,7 +104,27 @@ def sensitivity(c: Candidate, picked: Candidate | None = None) -> Grid | None:
                 kept = " kept" if s.kept_float else ""
                 cells.append(Cell(words.fixed(s.loss), tone(s.loss, most) + kept, s.why or f"{s.operator}, {treatment}"))
         rows.append((layer, tuple(cells)))
-    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c, picked or c))
+    picked = picked or c
+    untouched = frozenset(layer for layer in layers if left_alone(picked, layer) or by_choice(c, layer))
+    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c, picked), untouched)
+
+
+def by_choice(c: Candidate, layer: str) -> bool:
+    """Whether a technique measured this layer and kept it in float."""
+    return any(s.kept_float for s in c.sensitivity if s.layer == layer)
+
+
+def left_alone(c: Candidate, layer: str) -> bool:
+    """Whether a layer has the weights it had, in shape and in type: then no step did anything to it but train."""
+    return layer in c.in_float and layer in c.whole
+
+
+def untouched_by(c: Candidate, treatment: str) -> tuple[str, ...]:
+    """Layers to which this was not done: fewer bits show in the type of the weights, cuts and factors in their shape.
+
+    Looks at activations and blocks name no layers with weights, and find themselves in neither.
+    """
+    return c.in_float if "bit" in treatment or treatment == "int8" else c.whole
 
 
 def worst_layer(c: Candidate, picked: Candidate) -> str:
@@ -107,7 +133,8 @@ def worst_layer(c: Candidate, picked: Candidate) -> str:
         return ""           # its rows say what bits it did not take
     done = {treatment for step in picked.recipe.get("steps", []) if (treatment := treatment_of(step))}
     kept = {s.layer for s in c.sensitivity if s.kept_float}
-    lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0 and (c is picked or s.treatment in done)]
+    lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0 and (c is picked or s.treatment in done)
+            and s.layer not in untouched_by(picked, s.treatment)]
     return max(lost, key=lambda s: s.loss).layer if lost else ""
 
 
@@ -126,9 +153,10 @@ def treatment_of(step: dict[str, Any]) -> str:
 def kept_note(c: Candidate) -> str:
     if c.baseline:
         return "Each layer alone, weights only, nothing trained: a recipe does better, and what is dark here is what to be careful with."
-    kept = list(dict.fromkeys(s.layer for s in c.sensitivity if s.kept_float))
+    integers = any(step.get("technique") in QUANTIZED for step in c.recipe.get("steps", []))
+    kept = list(dict.fromkeys([*(s.layer for s in c.sensitivity if s.kept_float), *(c.in_float if integers else ())]))
     if not kept:
-        return "No layer was left in float."
+        return "No layer was left in float." if integers else ""
     return f"Left in float on purpose: {', '.join(kept[:6])}{f' and {len(kept) - 6} more' if len(kept) > 6 else ''}."
 
 

@@ -1,6 +1,7 @@
 """What the result page says, worked out by hand from a few candidates; no browser and no database."""
 
 import pytest
+from django.template.loader import render_to_string
 
 from optimizers.candidate import Candidate, ClassRow, Outcome, Sensitivity
 from optimizers.events import Step
@@ -184,6 +185,29 @@ def test_what_to_exclude_is_what_the_candidate_itself_does_to_the_layer():
     assert grids.sensitivity(probed, picked("quantize-static")).worst == "a"
     assert grids.sensitivity(probed, picked("prune-channels", "quantize-static")).worst == "b"
     assert grids.sensitivity(probed, picked("half-precision")).worst == ""
+
+
+def test_a_layer_that_stayed_as_it_was_is_never_proposed():
+    """Of the original's rows 'stem' loses most in 8 bits; the candidate holds it in float, so excluding it would change nothing."""
+    rows = (Sensitivity(layer="stem", operator="Conv", treatment="8 bits", loss=2.0),
+            Sensitivity(layer="body", operator="Conv", treatment="8 bits", loss=0.3),
+            Sensitivity(layer="stem", operator="Conv", treatment="half pruned", loss=1.0),
+            Sensitivity(layer="body", operator="Conv", treatment="half pruned", loss=0.5))
+    probed = BASE.model_copy(update={"sensitivity": rows})
+
+    def grid(*steps, **left):
+        return grids.sensitivity(probed, SMALL.model_copy(update={"recipe": {"steps": [{"technique": step} for step in steps]}, **left}))
+
+    int8 = grid("quantize-static", in_float=("stem",), whole=("stem", "body"))
+    assert (int8.worst, int8.done) == ("body", {"stem"})
+    pruned = grid("prune-channels", "quantize-static", in_float=("stem",), whole=())
+    assert (pruned.worst, pruned.done) == ("stem", frozenset()), "pruned, though in float: keeping it whole is another run"
+    assert grid("quantize-static", in_float=("stem", "body"), whole=("stem", "body")).worst == ""
+    own = grids.sensitivity(SMALL.model_copy(update={"sensitivity": rows[:2], "in_float": ("stem",), "whole": ("stem", "body"),
+                                                     "recipe": {"steps": [{"technique": "quantize-static"}]}}))
+    assert (own.worst, own.note) == ("body", "Left in float on purpose: stem.")
+    page = render_to_string("studio/_grid.html", {"grid": int8, "label": "l", "corner": "c", "exclude": 1})
+    assert 'value="body" checked' in page and 'value="stem"' not in page
 
 
 def test_the_waterfall_falls_from_the_original_to_the_file():
