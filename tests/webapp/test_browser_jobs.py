@@ -6,7 +6,7 @@ import pytest
 
 from jobs.models import Job
 from tests.webapp.browser import axe, browser, too_wide, visit
-from tests.webapp.sample import plant
+from tests.webapp.sample import faithful, plant
 from tests.webapp.test_team_pages import as_
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -106,3 +106,18 @@ def test_keys_and_colours(live_server, garden):
         assert page.locator("html").get_attribute("data-theme") == "dark"
         page.reload()
         assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_a_long_table_of_layers_unfolds_by_key_and_on_paper(live_server, garden):
+    job = faithful(garden)
+    with browser() as chromium, visit(chromium, live_server.url, session=session(garden.alice)) as page:
+        page.goto(path(garden, job))
+        quiet = page.locator("#fidelity details.rest .noise-row").first
+        assert not quiet.is_visible()
+        page.locator("#fidelity details.rest > summary").focus()
+        page.keyboard.press("Enter")
+        assert quiet.is_visible()
+        page.keyboard.press("Enter")
+        assert not quiet.is_visible()
+        page.emulate_media(media="print")
+        assert quiet.is_visible(), "paper cannot be unfolded"

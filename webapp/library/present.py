@@ -5,6 +5,7 @@ from typing import Any
 
 from jobs.models import Asset
 from optimizers.cards import DatasetCard, ModelCard
+from webapp.folding import fold
 
 LAYERS, OPERATORS, CLASSES, COLUMNS, ROWS = 200, 60, 60, 200, 8
 
@@ -24,9 +25,10 @@ def model(card: ModelCard) -> dict[str, Any]:
     layers = [{"layer": layer, "parameters": 100 * layer.parameters / most_parameters, "macs": 100 * layer.macs / most_macs,
                "input": "×".join(map(str, layer.input_shape)), "output": "×".join(map(str, layer.output_shape))}
               for layer in card.layers[:LAYERS]]
+    first, rest = fold(layers, lambda row: row["layer"].macs or row["layer"].parameters)
     operators = sorted(card.operators.items(), key=lambda pair: -pair[1])[:OPERATORS]
     tensors = [("in", tensor, shape(tensor.shape)) for tensor in card.inputs] + [("out", t, shape(t.shape)) for t in card.outputs]
-    return {"card": card, "layers": layers, "layers_left": len(card.layers) - len(layers), "operators": operators,
+    return {"card": card, "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
             "tensors": tensors, "problems": sorted_problems(card.problems)}
 
 

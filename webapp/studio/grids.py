@@ -7,6 +7,7 @@ from typing import Any
 
 from optimizers.candidate import Candidate, ClassRow
 from optimizers.catalogue import TECHNIQUES
+from webapp.folding import fold
 from webapp.studio import words
 
 QUANTIZED = {name for name, technique in TECHNIQUES.items() if technique.gives == "quantized"}
@@ -24,7 +25,7 @@ class Cell:
 class Grid:
     """A row has its name and its cells. worst: the row that lost most and may be left out of the next run, if there is one.
 
-    done: rows that the candidate left as they were, so there is nothing to leave out.
+    done: rows that the candidate left as they were, so there is nothing to leave out.  rest: rows behind a fold.
     """
 
     columns: tuple[str, ...]
@@ -32,6 +33,7 @@ class Grid:
     note: str = ""
     worst: str = ""
     done: frozenset[str] = frozenset()
+    rest: tuple[tuple[str, tuple[Cell, ...]], ...] = ()
 
     @property
     def tall(self) -> bool:
@@ -106,7 +108,10 @@ def sensitivity(c: Candidate, picked: Candidate | None = None) -> Grid | None:
         rows.append((layer, tuple(cells)))
     picked = picked or c
     untouched = frozenset(layer for layer in layers if left_alone(picked, layer) or by_choice(c, layer))
-    return Grid(treatments, tuple(rows), kept_note(c), worst_layer(c, picked), untouched)
+    worst = worst_layer(c, picked)
+    dearest = {layer: max(s.loss for s in c.sensitivity if s.layer == layer) for layer in layers} | {worst: float("inf")}
+    first, rest = fold(rows, lambda row: dearest[row[0]])
+    return Grid(treatments, first, kept_note(c), worst, untouched, rest)
 
 
 def by_choice(c: Candidate, layer: str) -> bool:

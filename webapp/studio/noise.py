@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from optimizers.candidate import Candidate, Fidelity
+from webapp.folding import fold
 from webapp.studio import words
 
-MOST = 40           # layers drawn; of more, the noisiest
 LEAST_SCALE = 60.0  # dB the axis reaches at least
 
 
@@ -28,10 +28,10 @@ class Bar:
 class Chart:
     outputs: tuple[Bar, ...]
     layers: tuple[Bar, ...]
+    rest: tuple[Bar, ...]   # layers behind a fold
     ticks: tuple[tuple[float, str], ...]
     rows: int               # of test, behind the outputs
     layer_rows: int         # of validation, behind the layers
-    note: str = ""
 
 
 def chart(c: Candidate) -> Chart | None:
@@ -40,15 +40,11 @@ def chart(c: Candidate) -> Chart | None:
         return None
     outputs, layers = ([row for row in c.fidelity if row.place == place] for place in ("output", "layer"))
     top = max([LEAST_SCALE, *(row.high or row.sqnr_db or 0.0 for row in c.fidelity)]) * 1.04
-    note = ""
-    if len(layers) > MOST:
-        kept = sorted(layers, key=decibel)[:MOST]
-        note = f"The {MOST} noisiest of {len(layers)} layers."
-        layers = [row for row in layers if row in kept]
     worst = min(layers, key=decibel, default=None)
     ticks = tuple((tick / top, str(tick)) for tick in range(0, int(top) + 1, 20))
-    return Chart(tuple(bar(row, top) for row in outputs), tuple(bar(row, top, row is worst) for row in layers), ticks,
-                 max((row.n for row in outputs), default=0), max((row.n for row in layers), default=0), note)
+    first, rest = (tuple(bar(row, top, row is worst) for row in some) for some in fold(layers, lambda row: -decibel(row)))
+    return Chart(tuple(bar(row, top) for row in outputs), first, rest, ticks, max((row.n for row in outputs), default=0),
+                 max((row.n for row in layers), default=0))
 
 
 def decibel(row: Fidelity) -> float:

@@ -1,5 +1,6 @@
 """Jobs without labels on pages and over REST: which metrics are offered, what was fed, what the result shows."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from tests.webapp.sample import Garden, faithful, plant
 from tests.webapp.studio.test_new_job import data_of
 from tests.webapp.test_team_pages import as_
 from webapp.devices.shelf import shelf
+from webapp.folding import fold
 from webapp.studio import prefill
 from webapp.studio.draft import Draft
 
@@ -77,6 +79,24 @@ def test_the_result_shows_noise_and_no_classes(garden, job):
     assert 'id="fidelity"' in page and "scores" in page and "40.7" in page and "noisiest layer" in page and "no error" in page
     assert 'id="classes"' not in page and 'id="confusion"' not in page
     assert "SQNR" in page and "cosine similarity, %" in page and "99.97" in page
+
+
+def test_of_many_layers_the_noisiest_stay_open(garden, job):
+    """42 layers, the first without any error: the twelve of least decibel are open, noisiest first, and thirty are folded away."""
+    page = as_(garden.alice).get(f"/t/{garden.team.slug}/jobs/{job.pk}").content.decode()
+    opened, folded = page.split('id="fidelity"')[1].split('<details class="data rest">')
+    folded = folded.split("</details>")[0]
+    shown = [float(text) for text in re.findall(r'num small" role="cell">([0-9.]+)', opened)]
+    assert len(shown) == 12 and shown == sorted(shown) and "noisiest layer" in opened
+    assert folded.count('class="noise-row"') == 30 and "The 30 quieter layers" in folded and "no error" in folded
+    model = as_(garden.alice).get(f"/t/{garden.team.slug}/library/{job.model_id}").content.decode()
+    first, rest = model.split('class="table table-bare layers"')[1:]
+    assert (first.count("<tr>"), rest.count("<tr>")) == (13, 31), "with a head each"
+
+
+def test_few_layers_are_not_folded():
+    assert fold("abcdefghijklmno", ord) == (tuple("abcdefghijklmno"), ())
+    assert fold("abcdefghijklmnop", ord) == (tuple("ponmlkjihgfe"), tuple("abcd"))
 
 
 def test_a_dataset_can_be_taken_without_its_labels(garden):
