@@ -84,7 +84,8 @@ class Run:
             recipe = Recipe.load({"seed": task.seed} | task.recipe)
             seconds = estimate.seconds(recipe, task.model_card, task.dataset_card, set())
             return planner.Portfolio((planner.Planned(recipe, seconds, None, "maybe", "It was asked for."),), ())
-        found = planner.plan(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.seed)
+        found = planner.plan(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.seed,
+                             task.sensitivity)
         for row in found.left_out:
             self.ctx.log(f"Not tried: {row.title}. {row.refusal.wrong}", "plan")
         if not found.planned:

@@ -68,6 +68,10 @@ class Technique(Value):
         """The network's figures after this step, modelled."""
         return body
 
+    def toll(self) -> float:
+        """Points of quality it costs a network that nothing trains afterwards: a prior, fitted to docs/figures.md (`search.chance`)."""
+        return 0.0
+
     def after(self, state: State) -> State:
         """The state of the network after this step."""
         return state if self.gives == "same" else self.gives

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
+from optimizers.candidate import Sensitivity
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
@@ -53,12 +55,15 @@ class DryRun(Value):
 
 
 def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, device: Device, goal: Goal, budget: Budget,
-            recipe: dict[str, Any] | Recipe | None = None, seed: int = 0) -> DryRun:
-    """Never raises for what a person may have chosen: the answer carries the refusal."""
+            recipe: dict[str, Any] | Recipe | None = None, seed: int = 0, looked: Sequence[Sensitivity] = ()) -> DryRun:
+    """Never raises for what a person may have chosen: the answer carries the refusal.
+
+    looked: what each layer of the model lost alone, where an earlier job measured that.
+    """
     if refusal := match.refuse(model_card, dataset_card, goal) or runtime(device):
         return DryRun(refusal=refusal)
     try:
-        portfolio = chosen(model_card, dataset_card, device, goal, budget, recipe, seed)
+        portfolio = chosen(model_card, dataset_card, device, goal, budget, recipe, seed, looked)
     except OptimizerError as error:
         return DryRun(refusal=error.refusal)
     left_out = tuple(NotTried(title=row.title, technique=row.technique, wrong=row.refusal.wrong, mend=row.refusal.mend,
@@ -81,12 +86,12 @@ def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, devi
 
 
 def chosen(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget,
-           recipe: dict[str, Any] | Recipe | None, seed: int) -> planner.Portfolio:
+           recipe: dict[str, Any] | Recipe | None, seed: int, looked: Sequence[Sensitivity] = ()) -> planner.Portfolio:
     """The planner's portfolio, or the one recipe that was given."""
     if recipe is None:
-        return planner.plan(model, dataset, device, goal, budget, seed)
+        return planner.plan(model, dataset, device, goal, budget, seed, looked)
     parsed = planner.given(recipe.dump() if isinstance(recipe, Recipe) else recipe, model, dataset, device)
-    row = planner.forecast(parsed, model, dataset, device, goal)
+    row = planner.forecast(parsed, model, dataset, device, goal, looked)
     row = row._replace(seconds=estimate.seconds(parsed, model, dataset, set()))
     return planner.Portfolio((row,), (), (row,))
 

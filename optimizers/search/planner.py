@@ -2,63 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from optimizers.body import Body
+from optimizers.candidate import Sensitivity
 from optimizers.cards import DatasetCard, ModelCard
-from optimizers.chains import CHAINS, CODE, DISTILL, INT8, TUNE, Step, prune
+from optimizers.chains import Step
 from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import Budget, Goal
 from optimizers.measure.device_model import speaks
 from optimizers.recipe import Recipe, build
-from optimizers.search import estimate, gate
-from optimizers.search.pace import FEW_ROWS, in_time
+from optimizers.search import chance, estimate, gate
+from optimizers.search.pace import in_time
+from optimizers.search.portfolio import LAST, from_model, from_scratch
 from optimizers.training.settings import Fitting
 
-SENSITIVE: Step = ("quantize-static", {"sensitivity": True})
-
-# Those that cost seconds come first, so something can be taken away at once; then those that train.
-FROM_MODEL: tuple[tuple[Step, ...], ...] = (
-    (INT8,),
-    (SENSITIVE,),
-    (("quantize-dynamic", {}),),
-    (("half-precision", {}),),
-    (("low-rank", {"share": 0.5}), INT8),
-    CHAINS["small-and-fast"].steps,
-    CHAINS["half"].steps,
-    CHAINS["four-bits"].steps,
-    (prune(0.3), DISTILL),
-    CHAINS["factored"].steps,
-    CHAINS["smallest"].steps,
-    (prune(0.5), DISTILL),
-    CHAINS["quarter"].steps,
-    (TUNE, INT8),
-    (INT8, CODE),
-    CHAINS["few-bytes"].steps,
-    CHAINS["deep-compression"].steps,
-    (prune(0.5), DISTILL, ("half-precision", {})),
-    CHAINS["thin-filters"].steps,
-)
-# For rows that are no pictures. The first stands within seconds and is rarely far from the best; those that need others come after them.
-ESTIMATORS: tuple[Step, ...] = (
-    ("boost", {}),
-    ("base-model", {"kind": "linear"}),
-    ("forest", {"kind": "extra"}),
-    ("adaboost", {}),
-    ("boost", {"library": "xgboost"}),
-    ("forest", {}),
-    ("select", {}),
-    ("base-model", {"depth": 8, "least": 5}),
-    ("boost", {"library": "histogram"}),
-    ("bag", {}),
-    ("vote", {}),
-    ("stack", {}),
-    ("base-model", {"kind": "small-network"}),
-    ("base-model", {"kind": "neighbours"}),
-)
-AFTER_TRAINING: tuple[tuple[Step, ...], ...] = ((), (INT8,), (("half-precision", {}),))
-LATER: tuple[tuple[Step, ...], ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 LEAST_TRAINING = 20.0       # seconds; with less left no training is begun
 
 
@@ -87,10 +47,14 @@ class Portfolio(NamedTuple):
     later: tuple[Planned, ...] = ()
 
 
-def plan(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int = 0) -> Portfolio:
-    """What to try, best first, as far as the budget reaches. Without a model, zoo networks are trained first."""
+def plan(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget, seed: int = 0,
+         looked: Sequence[Sensitivity] = ()) -> Portfolio:
+    """What to try, best first, as far as the budget reaches. Without a model, zoo networks are trained first.
+
+    looked: what each layer of the model lost alone, where an earlier job measured that.
+    """
     legal, left_out = sift(model, dataset, device, budget, seed)
-    ranked = rank(legal, model, dataset, device, goal)
+    ranked = rank(legal, model, dataset, device, goal, looked)
     return spend(ranked, left_out, model, dataset, budget)
 
 
@@ -99,7 +63,7 @@ def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, b
     """Recipes that can run on the device, and those that cannot with the reason; one reason for each technique."""
     legal: list[Recipe] = []
     left_out: dict[str, LeftOut] = {}
-    for steps in FROM_MODEL if model is not None else from_scratch(dataset, device, budget.study):
+    for steps in from_model(model) if model is not None else from_scratch(dataset, device, budget.study):
         recipe = in_time(compose(steps, seed), model, dataset, budget)
         refusal, culprit = refuse(recipe, model, dataset, device)
         if refusal is None:
@@ -116,25 +80,6 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
     return Recipe(tuple(build(TECHNIQUES[name], params) for name, params in steps), seed)
 
 
-def from_scratch(dataset: DatasetCard | None, device: Device, study: bool = False) -> list[tuple[Step, ...]]:
-    """Each suggested zoo network, trained and quantized, then the deeper cuts in the same order; for tables estimators before them.
-
-    study: estimators alone, of every family.
-    """
-    from optimizers.models import zoo
-
-    vectors = dataset is not None and len(dataset.row_shape) == 1
-    estimators: list[tuple[Step, ...]] = [(step,) for step in ESTIMATORS] if vectors or study else []
-    if study:
-        return estimators
-
-    names = zoo.suggest(dataset, device) if dataset is not None else []
-    if dataset is not None and dataset.splits.get("train", dataset.rows) < FEW_ROWS and "dscnn" in names:
-        names = ["dscnn", *[name for name in names if name != "dscnn"]]     # of all, it learns most from little
-    first = [(("train", {"architecture": name}), *rest) for name in names for rest in AFTER_TRAINING]
-    return estimators + first + [(("train", {"architecture": name}), *rest) for rest in LATER for name in names]
-
-
 def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> tuple[Refusal | None, str]:
     """Why a recipe cannot run here, and which technique is to blame ("float" when the result itself cannot)."""
     for step in recipe.steps:
@@ -146,25 +91,29 @@ def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None,
     return recipe.refuse(model, dataset, device), recipe.steps[-1].name if recipe.steps else ""
 
 
-def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> list[Planned]:
+def rank(recipes: list[Recipe], model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal,
+         looked: Sequence[Sensitivity] = ()) -> list[Planned]:
     """What takes seconds before what trains; then by chance, ties in the order they came. Without a model the first trains, and what begins
     with an estimator keeps its place before networks: it takes seconds.
 
-    Training a given network without making it smaller comes last: it cannot be smaller than what took seconds.
+    Training a given network without making it smaller comes late: it cannot be smaller than what took seconds. LAST comes after all.
     """
-    rows = [forecast(recipe, model, dataset, device, goal) for recipe in recipes]
+    rows = [forecast(recipe, model, dataset, device, goal, looked) for recipe in recipes]
     order = {"likely": 0, "maybe": 1, "unlikely": 2}
 
-    def place(row: Planned) -> tuple[bool, int]:
-        training = trains(row.recipe) if model is not None else not estimates(row.recipe)
-        if model is None:
-            return training, order[row.chance] if training else 0
-        return training, order[row.chance] if not training or shrinks(row.recipe) else len(order)
+    def place(row: Planned) -> tuple[bool, bool, int]:
+        last = any(step.name in LAST for step in row.recipe.steps)
+        if model is None and estimates(row.recipe):
+            return last, False, 0
+        training = model is None or trains(row.recipe)
+        return last, training, order[row.chance] if model is None or not training or shrinks(row.recipe) else len(order)
 
     return rows[:1] + sorted(rows[1:], key=place)
 
 
-def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal) -> Planned:
+def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal,
+             looked: Sequence[Sensitivity] = ()) -> Planned:
+    """Whether it fits the budget by its modelled figures, and then whether it keeps the floor by what is usually lost."""
     body = body_of(recipe, model)
     if body is None:
         return Planned(recipe, 0.0, None, "maybe", "Its size is known once it is built.")
@@ -177,13 +126,7 @@ def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | Non
     if recipe.steps and recipe.steps[-1].name == "quantize-dynamic" and body.dynamic < 0.3:
         return Planned(recipe, 0.0, size, "maybe",
                        f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest is left in float.")
-    after = estimate.follow(body, recipe)
-    cut = 1 - after.macs / body.macs if body.macs else 1 - after.parameters / body.parameters
-    if cut >= 0.5:
-        what = "MACs" if body.macs else "weights"
-        return Planned(recipe, 0.0, size, "maybe",
-                       f"It should fit; {cut * 100:.0f}\u202f% fewer {what} may cost more than the floor allows.")
-    return Planned(recipe, 0.0, size, "likely", "It should fit the budget, and little is usually lost.")
+    return Planned(recipe, 0.0, size, *chance.of_floor(chance.points_lost(recipe, dataset, looked), goal))
 
 
 def body_of(recipe: Recipe, model: ModelCard | None) -> Body | None:

@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from optimizers.candidate import Candidate, ClassRow
 from optimizers.catalogue import TECHNIQUES
+from optimizers.search.chance import treatment_of
 from webapp.folding import fold
 from webapp.studio import words
 
@@ -141,18 +141,6 @@ def worst_layer(c: Candidate, picked: Candidate) -> str:
     lost = [s for s in c.sensitivity if s.layer not in kept and s.loss > 0 and (c is picked or s.treatment in done)
             and s.layer not in untouched_by(picked, s.treatment)]
     return max(lost, key=lambda s: s.loss).layer if lost else ""
-
-
-def treatment_of(step: dict[str, Any]) -> str:
-    """The column of the look at every layer that a step is closest to; nothing for a step that leaves layers as they are.
-
-    >>> treatment_of({"technique": "quantize-aware", "params": {"bits": 4}}), treatment_of({"technique": "fine-tune"})
-    ('4 bits', '')
-    """
-    name = step.get("technique", "")
-    if name in ("quantize-static", "quantize-aware", "quantize-dynamic", "quantize-weights"):
-        return f"{(step.get('params') or {}).get('bits', 8)} bits"
-    return {"binarize": "1 bit", "prune-channels": "half pruned", "low-rank": "half rank"}.get(name, "")
 
 
 def kept_note(c: Candidate) -> str:

@@ -12,6 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.models import Asset, Candidate, Job
 from jobs.submit import submit_fit
+from jobs.workspace import known_sensitivity
+from optimizers.candidate import Sensitivity
 from optimizers.catalogue import TECHNIQUES
 from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
@@ -80,7 +82,8 @@ def planned(team, draft: Draft) -> dict:
     if draft.empty or draft.errors or draft.device is None:
         return context
     try:
-        dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)
+        dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe,
+                      looked=earlier_look(team, draft))
         context |= {"dry": dry, "late": [row for row in dry.not_tried if row.code == "no-time"],
                     "cannot": [row for row in dry.not_tried if row.code != "no-time"], "all_minutes": math.ceil(dry.all_seconds / 60)}
     except OptimizerError as error:
@@ -113,6 +116,13 @@ def earlier_baseline(draft: Draft) -> float | None:
     job = jobs.order_by("-created_at").values_list("id", flat=True).first()
     found = Candidate.objects.filter(job=job, baseline=True).values_list("quality", flat=True).first() if job else None
     return None if found is None else found * 100
+
+
+def earlier_look(team, draft: Draft) -> tuple[Sensitivity, ...]:
+    """What each layer lost alone, where a job like this one has measured it."""
+    like = Job(team=team, model=draft.model, dataset=draft.dataset, seed=draft.seed, goal=draft.goal.model_dump(mode="json"),
+               budget=draft.budget.model_dump(mode="json"), preprocessing=draft.preprocessing or None)
+    return tuple(Sensitivity.model_validate(row) for row in known_sensitivity(like))
 
 
 def field_of(refusal) -> str:

@@ -57,6 +57,10 @@ class HeadPruning(Technique):
         left = 1 - self.share / 3
         return body.scaled(left, left)
 
+    def toll(self) -> float:
+        """A guess: most heads are missed little (Michel et al.), half of all of them much."""
+        return 40 * self.share
+
     def apply(self, model: Network, data: Dataset, ctx: Context) -> Network:
         from optimizers.compress.prune.heads_work import prune
 

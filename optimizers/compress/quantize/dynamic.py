@@ -42,6 +42,10 @@ class DynamicQuantization(Technique):
     def body(self, body):
         return body._replace(dtype="int8", bits=8 * body.dynamic + 32 * (1 - body.dynamic))
 
+    def toll(self) -> float:
+        """Measured on a ViT: less than 0.1 points."""
+        return 0.1
+
     def apply(self, model, data, ctx):
         from optimizers.compress.quantize.dynamic_work import quantize
 

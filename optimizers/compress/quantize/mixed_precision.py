@@ -48,6 +48,10 @@ class MixedPrecision(Technique):
     def label(self) -> str:
         return f"mixed precision to {self.weights_kib:g} KiB" if self.weights_kib else "mixed precision"
 
+    def toll(self) -> float:
+        """What it may spend, above all layers in 8 bits."""
+        return 0.15 + self.max_loss
+
     def apply(self, model, data, ctx):
         from optimizers.compress.quantize.mixed_precision_work import mix
 

