@@ -17,7 +17,7 @@ from optimizers.inputs import load_data, load_network
 from optimizers.measure.yardstick import Figures, Yardstick, shipped
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
-from optimizers.search import estimate, planner, verdict
+from optimizers.search import estimate, gate, planner, verdict
 from optimizers.search.plan_board import PROBE, Board
 from optimizers.technique import WORDS
 
@@ -295,14 +295,15 @@ class Run:
 
     def choose(self) -> events.Done:
         """Among those that fit, by validation; the test split has no say."""
-        chosen, why = verdict.recommend(self.kept, self.likely)
+        rows, metric = len(self.data.validation), self.task.goal.metric
+        chosen, why = verdict.recommend(self.kept, self.likely, rows)
         baseline = next((row for row in self.kept if row.baseline), None)
         front = verdict.frontier(self.kept)
         summary: dict[str, Any] = {
             "tried": len([row for row in self.kept if not row.baseline]), "fits": sum(row.fits and not row.baseline for row in self.kept),
             "failed": len(self.failed), "rule": why, "seconds": time.monotonic() - self.ctx.started}
         if chosen is not None:
-            quality = chosen.measurements[self.task.goal.metric].value
+            quality = chosen.measurements[metric].value
             summary |= {"title": chosen.title, "size_kib": verdict.size(chosen), "quality": quality}
             if baseline is not None:
                 summary["times_smaller"] = verdict.size(baseline) / verdict.size(chosen)
@@ -310,7 +311,8 @@ class Run:
                 summary["change"] = chosen.change.model_dump()
             if "speedup" in chosen.measurements:
                 summary["speedup"] = chosen.measurements["speedup"].value
-        done = events.Done(recommended=chosen.key if chosen else None, front=front, verdict=verdict.sentence(self.kept, chosen, baseline),
-                           summary=summary)
+        floor = gate.drop(self.task.goal, baseline.measurements[metric].value) if baseline is not None else None
+        done = events.Done(recommended=chosen.key if chosen else None, front=front, summary=summary,
+                           verdict=verdict.sentence(self.kept, chosen, baseline, floor, rows))
         self.ctx.emit(done)
         return done

@@ -14,6 +14,7 @@ from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
 from optimizers.measurement import Change, Measurement
 from optimizers.search import gate
+from optimizers.search.evidence import demand
 
 if TYPE_CHECKING:
     from optimizers.data.dataset import Dataset
@@ -21,12 +22,9 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 
-LIKELY = 0.8            # share of resamplings of validation that must keep the floor before a smaller file is preferred
-
-
 @dataclass(frozen=True)
 class Figures:
-    """What was measured of one file. likely: at least LIKELY of the resamplings of validation keep the floor."""
+    """What was measured of one file. likely: as many resamplings of validation keep the floor as `evidence.demand` asks."""
 
     measurements: dict[str, Measurement]
     validation: float
@@ -137,7 +135,7 @@ class Yardstick:
         if least is None:
             return True
         room = 100 * (self.scores["validation"] - least)
-        return self.judge.keeps(self.answers["validation"], validation, room) >= LIKELY
+        return self.judge.keeps(self.answers["validation"], validation, room) >= demand(len(self.data.validation)).share
 
     def slower(self, measured: dict[str, Measurement]) -> str | None:
         """The sentence on a file that is slower than the original where it will run: as measured here, else as modelled for the device."""

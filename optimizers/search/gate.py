@@ -33,6 +33,16 @@ def floor(goal: Goal, baseline: float | None) -> float | None:
     return max((value for value in (goal.floor, relative) if value is not None), default=None)
 
 
+def drop(goal: Goal, baseline: float | None) -> float | None:
+    """The floor as a change against the original, in points: a negative number, or None without a floor.
+
+    >>> drop(Goal(max_drop=0.1, floor=0.9), 0.911)
+    -1.1
+    """
+    least = floor(goal, baseline)
+    return None if least is None or baseline is None else round(100 * (least - baseline), 6)
+
+
 def budget_breaches(measurements: Mapping[str, Measurement], goal: Goal, device: Device | None) -> tuple[Breach, ...]:
     """Every line of the budget that is broken, in the order of LIMITS."""
     limits, found = effective(goal, device), []

@@ -63,8 +63,11 @@ def from_model(model: ModelCard) -> list[Steps]:
 
 
 def has_blocks(model: ModelCard) -> bool:
-    """Whether sums are left when each matrix product has had one for its bias: then something goes around something."""
-    return model.operators.get("Add", 0) + model.operators.get("Sum", 0) > products(model)
+    """Whether sums are left when each matrix product has had one for its bias: then something goes around something.
+
+    Attention stands in a block of its own, whether or not its products have biases.
+    """
+    return model.operators.get("Add", 0) + model.operators.get("Sum", 0) > products(model) or has_heads(model)
 
 
 def has_heads(model: ModelCard) -> bool:

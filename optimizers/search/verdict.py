@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizers.candidate import Candidate
+from optimizers.search.evidence import demand, few
 from optimizers.search.pareto import dominates, front
 
 CHANCE = "The network answers little better than chance"      # how the yardstick's note on such a baseline begins
 
 
-def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candidate | None, str]:
-    """The one to take, and why. likely: keys that keep the floor in at least four of five resamplings of validation.
+def recommend(candidates: Sequence[Candidate], likely: set[str], rows: int) -> tuple[Candidate | None, str]:
+    """The one to take, and why. likely: keys that keep the floor in as many resamplings of validation as its rows demand.
 
     The smallest file, of equal ones the smallest download, among those that fit and are likely to keep the floor on new rows; without
     one, the best on validation among those that fit; else none.
@@ -20,10 +21,10 @@ def recommend(candidates: Sequence[Candidate], likely: set[str]) -> tuple[Candid
     sure = [row for row in fitting if row.key in likely]
     if sure:
         best = unbeaten(min(sure, key=lambda row: (size(row), download(row), -(row.validation or 0))), sure)
-        return best, "the smallest file that keeps the floor in at least four of five resamplings of validation"
+        return best, f"the smallest file that keeps the floor in at least {demand(rows).words} resamplings of validation"
     if fitting:
         best = unbeaten(max(fitting, key=lambda row: (row.validation or 0, -size(row))), fitting)
-        return best, "the best on validation of those that fit; none keeps the floor in four of five resamplings"
+        return best, f"the best on validation of those that fit; none keeps the floor in {demand(rows).words} resamplings"
     return None, ""
 
 
@@ -69,8 +70,12 @@ def download(row: Candidate) -> float:
     return row.measurements["download_kib" if "download_kib" in row.measurements else "size_kib"].value
 
 
-def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline: Candidate | None) -> str:
-    """One or two short sentences: does it fit, what was gained, what was lost."""
+def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline: Candidate | None, floor: float | None = None,
+             rows: int | None = None) -> str:
+    """Two or three short sentences: does it fit, what was gained, what was lost, and on how little that rests.
+
+    floor: the largest loss allowed on test, in points, as a negative number.  rows: of validation.
+    """
     if chosen is None:
         return nothing_fits(candidates)
     if any(note.startswith(CHANCE) for row in (baseline, chosen) if row for note in row.notes):
@@ -82,16 +87,28 @@ def sentence(candidates: Sequence[Candidate], chosen: Candidate | None, baseline
         if any(row.broke for row in tried) and not any(row.fits for row in tried):
             return f"It fits as it is. Nothing that was tried does: the {closest_breaks(tried)}."
         if any(row.fits and size(row) < size(chosen) for row in tried):       # `recommend` would have taken it
-            return "It fits as it is. What fits and is smaller may not keep the floor on new rows."
+            return f"It fits as it is. What fits and is smaller may not keep the floor on new rows.{few(rows)}"
         return "It fits as it is." if len(candidates) > 1 or baseline is not None else "It fits."
     slower = next((note for note in chosen.notes if note.startswith("Slower than the original")), None)
     gained = smaller(baseline, chosen)
     lost = loss(chosen)
     if chosen.floor_held_on_test is False:
-        return f"It fits, but its floor did not hold on the test split. {gained}, {lost}."
+        missed = "It fits, but its floor did not hold on the test split."
+        if chosen.change and floor is not None and chosen.change.high < floor:
+            missed = (f"It fits the budget, not the floor: even the upper end of the test interval, {signed(chosen.change.high)} points, "
+                      f"is below the {signed(floor)} allowed.")
+        return f"{missed} {gained}, {lost}.{few(rows)}"
     if slower:
-        return f"It fits, but is {slower[0].lower()}{slower[1:]} {gained}, {lost}."
-    return f"It fits. {gained}, {lost}."
+        return f"It fits, but is {slower[0].lower()}{slower[1:]} {gained}, {lost}.{few(rows)}"
+    return f"It fits. {gained}, {lost}.{few(rows)}"
+
+
+def signed(points: float) -> str:
+    """
+    >>> signed(-1.24), signed(0.5)
+    ('−1.2', '+0.5')
+    """
+    return f"{points:+.1f}".replace("-", "\u2212")
 
 
 def quality(row: Candidate) -> str:

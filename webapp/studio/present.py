@@ -128,7 +128,7 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     return Result(
         goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen,
         picked=picked,
-        recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, best),
+        recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, best, floor),
         tone="bad" if not fits else "warn" if warnings else "leaf", warnings=tuple(warnings),
         fitting=sum(c.fits and not c.baseline for c in candidates), front=tuple(keys),
         bars=tuple(verdict.budget_bars(chosen, goal)) if chosen else (), strip=verdict.strip(chosen, floor, reach) if chosen else None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from optimizers.candidate import Candidate
 from optimizers.device import Device
 from optimizers.goal import LIMITS, Goal
+from optimizers.search import gate
 from optimizers.search import verdict as planner
 from webapp.studio import words
 from webapp.studio.axes import quality_of, value
@@ -50,9 +51,9 @@ def closest(candidates: list[Candidate]) -> Candidate | None:
     return min(breaking, key=lambda c: (len(c.broke), max(abs(b.by) / (abs(b.allowed) or 1) for b in c.broke)), default=None)
 
 
-def sentence(candidates: list[Candidate], chosen: Candidate | None) -> str:
+def sentence(candidates: list[Candidate], chosen: Candidate | None, floor: float | None) -> str:
     """The planner's own words, for a job that was stopped before it said them."""
-    return planner.sentence(candidates, chosen, next((c for c in candidates if c.baseline), None))
+    return planner.sentence(candidates, chosen, next((c for c in candidates if c.baseline), None), floor)
 
 
 def budget_bars(chosen: Candidate, goal: Goal) -> list[BudgetBar]:
@@ -92,11 +93,7 @@ def reach_of(candidates: list[Candidate], floor: float | None) -> float:
 
 def drop_floor(goal: Goal, baseline: Candidate | None) -> float | None:
     """The floor as a change against the baseline, in points (a negative number), or None without one."""
-    start = quality_of(baseline, goal.metric) if baseline else None
-    drops = [-goal.max_drop] if goal.max_drop is not None else []
-    if goal.floor is not None and start is not None:
-        drops.append(goal.floor - start)
-    return max(drops) * 100 if drops else None
+    return gate.drop(goal, quality_of(baseline, goal.metric) if baseline else None)
 
 
 def loss_sentence(c: Candidate) -> str:

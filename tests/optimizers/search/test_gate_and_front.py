@@ -51,16 +51,16 @@ def test_front_keeps_what_nobody_beats():
 def test_the_smallest_candidate_that_likely_keeps_the_floor_is_recommended():
     rows = [candidate("a", 100, 0.91, baseline=True), candidate("b", 40, 0.905), candidate("c", 20, 0.90),
             candidate("d", 10, 0.5, fits=False)]
-    assert verdict.recommend(rows, {"a", "b"})[0].key == "b"
-    assert verdict.recommend(rows, set())[0].key == "a", "when none is likely, the best on validation"
-    assert verdict.recommend(rows[3:], set()) == (None, "")
+    assert verdict.recommend(rows, {"a", "b"}, 1000)[0].key == "b"
+    assert verdict.recommend(rows, set(), 1000)[0].key == "a", "when none is likely, the best on validation"
+    assert verdict.recommend(rows[3:], set(), 1000) == (None, "")
 
 
 def test_nobody_is_recommended_beside_a_better_file():
     """Equal in size and slower: the one that is faster at the same size is taken, and says whom it beats."""
     slow, fast = candidate("slow", 40, 0.905, took=2.0), candidate("fast", 40, 0.905, took=1.0)
     rows = [candidate("a", 100, 0.91, baseline=True), slow, fast]
-    assert verdict.recommend(rows, {"slow", "fast"})[0].key == "fast"
+    assert verdict.recommend(rows, {"slow", "fast"}, 1000)[0].key == "fast"
     assert {key: other.key for key, other in verdict.beaten(rows).items()} == {"slow": "fast"}
 
 
@@ -75,6 +75,14 @@ def test_sentences():
     assert verdict.sentence([base, slow], slow, base).startswith("It fits, but is slower than the original on this machine: 1.3 times.")
     missed = small.model_copy(update={"floor_held_on_test": False})
     assert verdict.sentence([base, missed], missed, base).startswith("It fits, but its floor did not hold on the test split. 8.2 times")
+    far = missed.model_copy(update={"change": change.model_copy(update={"value": -2.5, "low": -3.8, "high": -1.24})})
+    assert verdict.sentence([base, far], far, base, -1.0, 5000) == (
+        "It fits the budget, not the floor: even the upper end of the test interval, \u22121.2 points, is below the \u22121.0 allowed. "
+        "8.2 times smaller, 2.5 points lost.")
+    assert verdict.sentence([base, far], far, base, -2.0).startswith("It fits, but its floor did not hold on the test split."), \
+        "the interval still reaches the floor"
+    assert verdict.sentence([base, small], small, base, -1.0, 180) == (
+        "It fits. 8.2 times smaller, 0.4 points lost. It was chosen on only 180 validation rows: others could choose otherwise.")
     broke = gate.budget_breaches({"ram_kib": number(86.0)}, Goal(limits=Limits(ram_kib=48)), None)
     large = candidate("x", 1, 0.9, fits=False, broke=broke)
     assert verdict.sentence([large], None, base) == "Nothing fits. The closest breaks RAM by 38 KiB."
