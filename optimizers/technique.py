@@ -25,11 +25,14 @@ WORDS: dict[State, str] = {"float": "fp32", "quantized": "int8", "half": "fp16",
 ARITHMETIC: dict[State, str] = WORDS | {"binarized": "fp32"}        # what the runtime computes in
 
 
-def param(default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",
+def param(title: str, default: Any, help: str, *, low: float | None = None, high: float | None = None, unit: str = "",
           search: tuple[Any, ...] | None = None) -> Any:
-    """A field of a technique: default, one line of help, bounds, unit, and the values a planner may try."""
+    """A field of a technique: plain words that name it, default, one line of help, bounds, unit, and the values a planner may try.
+
+    A number has a unit, or says in its help that it is a pure number.
+    """
     extra: dict[str, Any] = {"unit": unit} | ({"search": list(search)} if search else {})
-    return Field(default, description=help, ge=low, le=high, json_schema_extra=extra)
+    return Field(default, title=title, description=help, ge=low, le=high, json_schema_extra=extra)
 
 
 class Technique(Value):

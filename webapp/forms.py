@@ -104,7 +104,7 @@ def resolved(spec: dict, schema: dict) -> dict:
 def field_for(name: str, spec: dict) -> forms.Field:
     """A form field for one resolved property of a JSON Schema."""
     common: dict[str, Any] = {
-        "label": spec.get("title", name).replace("_", " ").capitalize(), "help_text": spec.get("description", ""),
+        "label": spec.get("title", name), "help_text": spec.get("description", ""),
         "initial": spec.get("default"), "required": False}
     field = built(spec, common)
     field.unit = spec.get("unit", "")

@@ -1,7 +1,7 @@
 """How sure a choice must be, by how many validation rows it rests on.
 
-Simulated (tests/optimizers/search/test_evidence.py): ten candidates that truly lose 0 to 3 points, the smaller the more, one point
-allowed. Four of five resamplings recommend one beyond the floor in 12 % of jobs with 1,000 rows, and in half of those with 200 (docs/measuring.md).
+Simulated (docs/measuring.md): ten candidates that truly lose 0 to 3 points, the smaller the more, one point allowed. Four of five
+resamplings recommend one beyond the floor in 12 % of jobs with 1,000 rows, and in half of those with 200.
 """
 
 from __future__ import annotations

@@ -45,28 +45,38 @@ class Distillation(Fitting):
                            "(born again); Beyer et al. 2021, arXiv:2106.05237 (the same rows for both)"
 
     teacher: Literal["original", "itself", "zoo", "ensemble"] = param(
-        "original", "Who teaches: the network the job started from, the network at hand as it is now, a zoo network that is trained first, "
-                    "or several of them whose probabilities are averaged")
+        "Teacher", "original", "Who teaches: the network the job started from, the network at hand as it is now, a zoo network that is "
+        "trained first, or several of them whose probabilities are averaged")
     student: Literal["network", "fresh", "resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "vit-small", "mlp"] = param(
-        "network", "Who learns: the network at hand, its shape with fresh weights, or a network of the zoo with fresh weights")
-    alpha: float = param(0.9, "Share of the loss that is the teacher's; 1 needs no labels", low=0, high=1, unit="fraction",
-                         search=(0.5, 0.9, 1.0))
-    temperature: float = param(4.0, "Both answers are softened by it: higher shows more of what the teacher holds for nearly possible",
-                               low=0.1, high=50, search=(2.0, 4.0))
-    hints: float = param(0.0, "Weight at the start of the teacher's feature maps, through a linear map that is thrown away where widths "
-                              "differ", low=0, high=1000)
-    attention: float = param(0.0, "Weight at the start of the teacher's attention: where in the picture the energy of its feature maps "
-                                  "lies", low=0, high=10_000)
-    blend: bool = param(False, "Each row is blended with another in a random share, for teacher and student alike (mixup)")
-    epochs: int = param(6, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 8, 16))
-    batch: int = param(32, "Rows in one step; a student in few epochs wants many small steps", low=2, high=8192, unit="rows",
-                       search=(16, 32, 64))
-    rate: float = param(0.006, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.002, 0.006, 0.012))
-    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
+        "Student", "network", "Who learns: the network at hand, its shape with fresh weights, or a network of the zoo with fresh weights")
+    alpha: float = param(
+        "The teacher's share of the loss", 0.9, "Share of the loss that is the teacher's; 1 needs no labels", low=0, high=1,
+        unit="fraction", search=(0.5, 0.9, 1.0))
+    temperature: float = param(
+        "Temperature of the answers", 4.0, "Both answers are softened by it: higher shows more of what the teacher holds for nearly "
+        "possible; a pure number", low=0.1, high=50, search=(2.0, 4.0))
+    hints: float = param(
+        "Weight of feature hints", 0.0, "Weight at the start of the teacher's feature maps, through a linear map that is thrown away "
+        "where widths differ; a pure number", low=0, high=1000)
+    attention: float = param(
+        "Weight of attention transfer", 0.0, "Weight at the start of the teacher's attention: where in the picture the energy of its "
+        "feature maps lies; a pure number", low=0, high=10_000)
+    blend: bool = param(
+        "Blend rows (mixup)", False, "Each row is blended with another in a random share, for teacher and student alike (mixup)")
+    epochs: int = param("Epochs", 6, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 8, 16))
+    batch: int = param(
+        "Batch size", 32, "Rows in one step; a student in few epochs wants many small steps", low=2, high=8192, unit="rows",
+        search=(16, 32, 64))
+    rate: float = param(
+        "Learning rate", 0.006, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.002, 0.006, 0.012))
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
     teacher_architecture: Literal["auto", "resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "vit-small", "mlp"] = param(
-        "auto", "Zoo network that teaches; auto takes the one that computes most of those that suit the rows")
-    teacher_epochs: int = param(12, "Passes over the train split for each teacher of the zoo", low=1, high=1000, unit="epochs")
-    members: int = param(3, "Teachers in the ensemble, each from its own seed", low=2, high=20)
+        "The teacher's network", "auto", "Zoo network that teaches; auto takes the one that computes most of those that suit the rows")
+    teacher_epochs: int = param(
+        "The teacher's epochs", 12, "Passes over the train split for each teacher of the zoo", low=1, high=1000, unit="epochs")
+    members: int = param("Teachers in the ensemble", 3, "Teachers in the ensemble, each from its own seed", low=2, high=20, unit="teachers")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if dataset is None:

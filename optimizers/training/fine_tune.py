@@ -23,9 +23,12 @@ class FineTuning(Fitting):
     name: ClassVar[str] = "fine-tune"
     title: ClassVar[str] = "fine-tune"
 
-    epochs: int = param(6, "Passes over the train split", low=1, high=1000, unit="epochs", search=(2, 4, 8))
-    rate: float = param(0.002, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.0005, 0.002, 0.004))
-    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
+    epochs: int = param("Epochs", 6, "Passes over the train split", low=1, high=1000, unit="epochs", search=(2, 4, 8))
+    rate: float = param(
+        "Learning rate", 0.002, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.0005, 0.002, 0.004))
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         return refusals.no_rows(dataset) or mismatch(model, dataset)

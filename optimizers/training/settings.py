@@ -21,28 +21,37 @@ class Fitting(Technique):
         "batch", "optimizer", "schedule", "warmup", "weight_decay", "momentum", "nesterov", "beta1", "beta2", "smoothing", "rate_decay",
         "epsilon", "label_smoothing", "patience", "clip", "freeze_batch_norm", "shift", "flip")}
 
-    epochs: int = param(12, "Passes over the train split", low=1, high=1000, unit="epochs", search=(6, 12, 24))
-    batch: int = param(64, "Rows in one step", low=2, high=8192, unit="rows", search=(32, 64, 128))
-    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"] = param("adamw", "How gradients become steps", search=("adamw", "sgd"))
-    rate: float = param(0.004, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.001, 0.004, 0.01))
-    schedule: Literal["cosine", "step", "constant"] = param("cosine",
-                                                            "Cosine to zero; step divides by 10 at half and three quarters; or constant")
-    warmup: float = param(0.5, "Epochs of rising rate at the start", low=0, high=50, unit="epochs")
-    weight_decay: float = param(0.0005, "Pull of the weights towards zero (decoupled in AdamW, added to the gradient elsewhere)", low=0,
-                                high=1)
-    momentum: float = param(0.9, "Momentum of SGD and RMSprop", low=0, high=0.999)
-    nesterov: bool = param(True, "Nesterov's form of momentum, for SGD")
-    beta1: float = param(0.9, "Memory of the mean of gradients, for Adam and AdamW", low=0, high=0.9999)
-    beta2: float = param(0.999, "Memory of the mean of squares, for Adam and AdamW", low=0, high=0.99999)
-    smoothing: float = param(0.99, "Memory of the mean of squares, for RMSprop", low=0, high=0.9999)
-    rate_decay: float = param(0.0, "Fall of the rate with each step, for Adagrad", low=0, high=1)
-    epsilon: float = param(1e-8, "Added to denominators, for all but SGD", low=1e-12, high=1)
-    label_smoothing: float = param(0.0, "Share of each label spread over all classes", low=0, high=0.5, unit="fraction")
-    patience: int = param(6, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
-    clip: float = param(0.0, "Largest norm of the gradient; 0 leaves it free", low=0, high=1000)
-    freeze_batch_norm: bool = param(False, "Keep the statistics and scales of batch norm as they are")
-    shift: int = param(0, "Pictures move by up to this many pixels while training", low=0, high=32, unit="px", search=(0, 2))
-    flip: bool = param(False, "Half of the pictures are mirrored left to right while training")
+    epochs: int = param("Epochs", 12, "Passes over the train split", low=1, high=1000, unit="epochs", search=(6, 12, 24))
+    batch: int = param("Batch size", 64, "Rows in one step", low=2, high=8192, unit="rows", search=(32, 64, 128))
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"] = param(
+        "Optimizer", "adamw", "How gradients become steps", search=("adamw", "sgd"))
+    rate: float = param(
+        "Learning rate", 0.004, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.001, 0.004, 0.01))
+    schedule: Literal["cosine", "step", "constant"] = param(
+        "Learning rate over time", "cosine", "Cosine to zero; step divides by 10 at half and three quarters; or constant")
+    warmup: float = param("Warm-up", 0.5, "Epochs of rising rate at the start", low=0, high=50, unit="epochs")
+    weight_decay: float = param(
+        "Weight decay", 0.0005, "Pull of the weights towards zero (decoupled in AdamW, added to the gradient elsewhere); a pure number",
+        low=0, high=1)
+    momentum: float = param("Momentum", 0.9, "Momentum of SGD and RMSprop", low=0, high=0.999, unit="fraction")
+    nesterov: bool = param("Nesterov momentum", True, "Nesterov's form of momentum, for SGD")
+    beta1: float = param(
+        "First beta of Adam", 0.9, "Memory of the mean of gradients, for Adam and AdamW", low=0, high=0.9999, unit="fraction")
+    beta2: float = param(
+        "Second beta of Adam", 0.999, "Memory of the mean of squares, for Adam and AdamW", low=0, high=0.99999, unit="fraction")
+    smoothing: float = param(
+        "Smoothing of RMSprop", 0.99, "Memory of the mean of squares, for RMSprop", low=0, high=0.9999, unit="fraction")
+    rate_decay: float = param("Rate decay of Adagrad", 0.0, "Fall of the rate with each step, for Adagrad; a pure number", low=0, high=1)
+    epsilon: float = param("Epsilon", 1e-8, "Added to denominators, for all but SGD; a pure number", low=1e-12, high=1)
+    label_smoothing: float = param("Label smoothing", 0.0, "Share of each label spread over all classes", low=0, high=0.5, unit="fraction")
+    patience: int = param(
+        "Epochs without progress", 6, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
+    clip: float = param("Gradient clipping", 0.0, "Largest norm of the gradient; 0 leaves it free; a pure number", low=0, high=1000)
+    freeze_batch_norm: bool = param("Freeze batch norm", False, "Keep the statistics and scales of batch norm as they are")
+    shift: int = param(
+        "Random shift of pictures", 0, "Pictures move by up to this many pixels while training", low=0, high=32, unit="px", search=(0, 2))
+    flip: bool = param("Mirror pictures", False, "Half of the pictures are mirrored left to right while training")
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         """Forward and backward cost three times the forward's MACs, at about 20 billion a second (measured on one core: 14 to 29), and

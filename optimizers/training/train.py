@@ -29,9 +29,10 @@ class Training(Fitting):
     paper: ClassVar[str] = "Loshchilov and Hutter 2017, arXiv:1711.05101 (AdamW); arXiv:1608.03983 (cosine)"
 
     architecture: Literal["auto", "resnet8", "dscnn", "tiny-cnn", "mobilenet-small", "vit-small", "mlp", "model"] = param(
-        "auto", "Network of the zoo; auto suits the rows; model takes the uploaded network's shape with fresh weights",
-        search=("resnet8", "dscnn", "tiny-cnn"))
-    picture_side: int = param(0, "Pictures become squares of this side; 0 keeps them, up to 96", low=0, high=512, unit="px")
+        "Network of the zoo", "auto", "Network of the zoo; auto suits the rows; model takes the uploaded network's shape with fresh "
+        "weights", search=("resnet8", "dscnn", "tiny-cnn"))
+    picture_side: int = param(
+        "Side of the pictures", 0, "Pictures become squares of this side; 0 keeps them, up to 96", low=0, high=512, unit="px")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if dataset is None:

@@ -78,6 +78,20 @@ def test_it_introduces_itself(name):
 
 
 @each
+def test_every_field_says_what_it_is_in_plain_words_and_in_which_unit(name):
+    technique = TECHNIQUES[name]
+    titles = [field.title for field in technique.model_fields.values()]
+    assert all(titles), "the name of a variable is no title"
+    assert len({title.lower() for title in titles}) == len(titles), "two fields of one form under the same words"
+    for field, spec in technique.parameters()["properties"].items():
+        title, said = spec["title"], spec["description"]
+        assert title[0].isupper() and "_" not in title and title.lower() != "keep" and len(title) <= 40, f"{name}.{field}: {title}"
+        assert said[0].isupper() or said[0].isdigit(), f"{name}.{field}: {said}"
+        if spec.get("type") in ("integer", "number"):
+            assert spec["unit"] or "a pure number" in said, f"{name}.{field} has no unit"
+
+
+@each
 def test_each_bound_is_kept(name):
     technique = TECHNIQUES[name]
     for field, spec in technique.parameters()["properties"].items():

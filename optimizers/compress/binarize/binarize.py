@@ -39,17 +39,22 @@ class Binarization(Fitting):
     paper: ClassVar[str] = "Rastegari et al. 2016, arXiv:1603.05279 (XNOR-Net: scales); Liu et al. 2018, arXiv:1808.00278 (Bi-Real Net: " \
                            "gradient, shortcuts); Liu et al. 2020, arXiv:2003.03488 (ReActNet: learned thresholds and slopes)"
 
-    epochs: int = param(20, "Passes over the train split", low=1, high=1000, unit="epochs", search=(10, 20, 40))
-    rate: float = param(0.004, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.002, 0.004, 0.008))
-    weight_decay: float = param(0.0, "Pull of the weights towards zero; it makes signs flip more often", low=0, high=1)
-    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
-    activations: bool = param(True, "Inputs of these layers in one bit too; without it only their weights are")
-    shortcuts: bool = param(True, "Carry a layer's real-valued input around it where the shapes allow")
-    learned: bool = param(True, "Learn each channel's threshold, and its slope below zero in place of ReLU")
-    stages: Literal["one", "two"] = param("two", "Two: activations lose their bits first, weights in the second half of the epochs",
-                                          search=("one", "two"))
-    rest: Literal["fp16", "fp32"] = param("fp16", "What the tensors that are not binary are stored in")
-    keep: tuple[str, ...] = param((), "Names of layers left in float, as the model's page lists them")
+    epochs: int = param("Epochs", 20, "Passes over the train split", low=1, high=1000, unit="epochs", search=(10, 20, 40))
+    rate: float = param(
+        "Learning rate", 0.004, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.002, 0.004, 0.008))
+    weight_decay: float = param(
+        "Weight decay", 0.0, "Pull of the weights towards zero; it makes signs flip more often; a pure number", low=0, high=1)
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
+    activations: bool = param("Inputs in one bit too", True, "Inputs of these layers in one bit too; without it only their weights are")
+    shortcuts: bool = param("Shortcuts around layers", True, "Carry a layer's real-valued input around it where the shapes allow")
+    learned: bool = param("Learn thresholds and slopes", True, "Learn each channel's threshold, and its slope below zero in place of ReLU")
+    stages: Literal["one", "two"] = param(
+        "Stages of training", "two", "Two: activations lose their bits first, weights in the second half of the epochs",
+        search=("one", "two"))
+    rest: Literal["fp16", "fp32"] = param("Type of the other tensors", "fp16", "What the tensors that are not binary are stored in")
+    keep: tuple[str, ...] = param("Layers left in float", (), "Names of layers left in float, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if refusal := refusals.no_rows(dataset) or mismatch(model, dataset):

@@ -38,17 +38,22 @@ class CompactFilters(Technique):
                            "Jaderberg et al. 2014, arXiv:1405.3866 (spatial)"
 
     form: Literal["separable", "bottleneck", "grouped", "ghost", "spatial"] = param(
-        "separable", "K x K on each channel alone, then 1x1 (separable); 1x1, K x K, 1x1 (bottleneck); K x K in groups, shuffle, 1x1 in "
-                     "groups (grouped); K x K for some channels, cheap copies for the rest (ghost); K x 1, 1 x K (spatial)",
+        "Form of the filters", "separable", "K x K on each channel alone, then 1x1 (separable); 1x1, K x K, 1x1 (bottleneck); K x K in "
+        "groups, shuffle, 1x1 in groups (grouped); K x K for some channels, cheap copies for the rest (ghost); K x 1, 1 x K (spatial)",
         search=("separable", "bottleneck", "grouped", "ghost", "spatial"))
-    width: float = param(0.5, "Channels inside a bottleneck or a spatial pair, and those a ghost computes in full", low=0.05, high=0.95,
-                         unit="fraction", search=(0.25, 0.5))
-    groups: int = param(4, "Groups of the grouped form; fewer where the channels do not divide", low=2, high=64, search=(2, 4))
-    minimum_gain: float = param(0.3, "Share of its multiply-accumulates and of its weights that a layer must lose, or it is left whole",
-                                low=0.0, high=0.95, unit="fraction")
-    rows: int = param(300, "Training rows the forms are fitted on", low=16, high=5000, unit="rows")
-    steps: int = param(150, "Moves of the weights of each form while it is fitted; 0 leaves it at the closed solution", low=0, high=10000)
-    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
+    width: float = param(
+        "Channels inside", 0.5, "Channels inside a bottleneck or a spatial pair, and those a ghost computes in full", low=0.05, high=0.95,
+        unit="fraction", search=(0.25, 0.5))
+    groups: int = param(
+        "Groups", 4, "Groups of the grouped form; fewer where the channels do not divide", low=2, high=64, unit="groups", search=(2, 4))
+    minimum_gain: float = param(
+        "Least gain of a layer", 0.3, "Share of its multiply-accumulates and of its weights that a layer must lose, or it is left whole",
+        low=0.0, high=0.95, unit="fraction")
+    rows: int = param("Rows the forms are fitted on", 300, "Training rows the forms are fitted on", low=16, high=5000, unit="rows")
+    steps: int = param(
+        "Steps of fitting", 150, "Moves of the weights of each form while it is fitted; 0 leaves it at the closed solution", low=0,
+        high=10000, unit="steps")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         return nothing_to_split(model, self.keep, ("Conv",))

@@ -38,21 +38,26 @@ class LowRank(Technique):
                            "Lebedev et al. 2014, arXiv:1412.6553 (CP); Jaderberg et al. 2014, arXiv:1405.3866 (spatial)"
 
     rank: Literal["budget", "energy", "sensitivity"] = param(
-        "budget", "How ranks are found: a share of the whole network's work to remove, spent where least is lost; the same, with each "
-                  "layer's loss measured on validation; or the energy that each layer keeps", search=("budget", "sensitivity"))
-    share: float = param(0.5, "Share of the network's multiply-accumulates to remove, by budget or sensitivity", low=0.0, high=0.95,
-                         unit="fraction", search=(0.3, 0.5, 0.7))
-    energy: float = param(0.98, "Share of the squared size of its outputs (or weights) that each layer keeps, by energy", low=0.1, high=1.0,
-                          unit="fraction")
+        "How ranks are chosen", "budget", "How ranks are found: a share of the whole network's work to remove, spent where least is lost; "
+        "the same, with each layer's loss measured on validation; or the energy that each layer keeps", search=("budget", "sensitivity"))
+    share: float = param(
+        "Work to remove", 0.5, "Share of the network's multiply-accumulates to remove, by budget or sensitivity", low=0.0, high=0.95,
+        unit="fraction", search=(0.3, 0.5, 0.7))
+    energy: float = param(
+        "Energy each layer keeps", 0.98, "Share of the squared size of its outputs (or weights) that each layer keeps, by energy", low=0.1,
+        high=1.0, unit="fraction")
     convolutions: Literal["cp", "tucker", "spatial", "whole"] = param(
-        "cp", "K x K convolutions: 1x1, K x 1, 1 x K, 1x1, the middle two depthwise (cp); 1x1, K x K, 1x1 (tucker); K x 1, 1 x K "
-              "(spatial); or left whole", search=("cp", "tucker", "spatial"))
+        "Form of split convolutions", "cp", "K x K convolutions: 1x1, K x 1, 1 x K, 1x1, the middle two depthwise (cp); 1x1, K x K, 1x1 "
+        "(tucker); K x 1, 1 x K (spatial); or left whole", search=("cp", "tucker", "spatial"))
     by: Literal["outputs", "weights"] = param(
-        "outputs", "What the factors stay close to: the layer's outputs on training rows, or its weights, which needs no rows")
-    rows: int = param(1000, "Training rows the outputs are looked at on", low=16, high=20000, unit="rows")
-    round_to: int = param(4, "Ranks are multiples of this; small layers use a half, a quarter ... of it", low=1, high=64)
-    sweeps: int = param(30, "Rounds of alternating least squares, for cp", low=1, high=1000)
-    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
+        "What the factors follow", "outputs", "What the factors stay close to: the layer's outputs on training rows, or its weights, "
+        "which needs no rows")
+    rows: int = param("Rows to follow outputs on", 1000, "Training rows the outputs are looked at on", low=16, high=20000, unit="rows")
+    round_to: int = param(
+        "Ranks are multiples of", 4, "Ranks are multiples of this; small layers use a half, a quarter ... of it", low=1, high=64,
+        unit="ranks")
+    sweeps: int = param("Rounds of least squares", 30, "Rounds of alternating least squares, for cp", low=1, high=1000, unit="rounds")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         return nothing_to_split(model, self.keep)

@@ -28,7 +28,8 @@ class Simplification(Technique):
     family: ClassVar[str] = "graph"
     paper: ClassVar[str] = "Jia et al. 2019, TASO (equal graphs by rewriting); rules of onnxscript.optimizer and of our own"
 
-    fold_batch_norm: bool = param(True, "Make batch norm part of the layer before it; off where the network is still to be trained")
+    fold_batch_norm: bool = param(
+        "Fold batch norm", True, "Make batch norm part of the layer before it; off where the network is still to be trained")
 
     def seconds(self, model: ModelCard | None, dataset: DatasetCard | None) -> float:
         return 2.0 + 0.01 * (sum(model.operators.values()) if model else 50)

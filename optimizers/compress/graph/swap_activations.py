@@ -32,13 +32,15 @@ class ActivationSwap(Technique):
     family: ClassVar[str] = "graph"
     paper: ClassVar[str] = "Howard et al. 2019, arXiv:1905.02244 (hard-swish); Hendrycks & Gimpel 2016, arXiv:1606.08415 (GELU's forms)"
 
-    silu: Literal["hard-swish", "relu", "keep"] = param("hard-swish", "What x sigmoid(x) becomes", search=("hard-swish", "relu"))
+    silu: Literal["hard-swish", "relu", "keep"] = param(
+        "SiLU becomes", "hard-swish", "What x sigmoid(x) becomes", search=("hard-swish", "relu"))
     gelu: Literal["hard-swish", "tanh", "sigmoid", "relu", "keep"] = param(
-        "hard-swish", "What GELU becomes: its tanh or sigmoid (1.702) approximation, or what runs in whole numbers",
+        "GELU becomes", "hard-swish", "What GELU becomes: its tanh or sigmoid (1.702) approximation, or what runs in whole numbers",
         search=("hard-swish", "relu"))
-    mish: Literal["hard-swish", "relu", "keep"] = param("hard-swish", "What x tanh(softplus(x)) becomes")
-    sigmoid: Literal["hard-sigmoid", "keep"] = param("hard-sigmoid", "What a sigmoid inside the network becomes: a gate, mostly")
-    elu: Literal["relu", "keep"] = param("relu", "What ELU becomes")
+    mish: Literal["hard-swish", "relu", "keep"] = param("Mish becomes", "hard-swish", "What x tanh(softplus(x)) becomes")
+    sigmoid: Literal["hard-sigmoid", "keep"] = param(
+        "Sigmoid becomes", "hard-sigmoid", "What a sigmoid inside the network becomes: a gate, mostly")
+    elu: Literal["relu", "keep"] = param("ELU becomes", "relu", "What ELU becomes")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None or not model.operators or CURVED & set(model.operators):

@@ -29,10 +29,11 @@ class BlockPruning(Technique):
     family: ClassVar[str] = "pruning"
     paper: ClassVar[str] = "Men et al. 2024, arXiv:2403.03853 (ShortGPT); Elkerdawy et al. 2020, arXiv:2007.05667 (filter or layer?)"
 
-    count: int = param(1, "Blocks to remove; used where the share is 0", low=1, high=200, unit="blocks", search=(1, 2))
-    share: float = param(0.0, "Share of the multiply-accumulates to remove, block by block; 0 removes the count", low=0.0, high=0.9,
-                         unit="fraction")
-    keep: tuple[str, ...] = param((), "Names of sums (Add nodes, or what they make) whose block stays")
+    count: int = param("Blocks to remove", 1, "Blocks to remove; used where the share is 0", low=1, high=200, unit="blocks", search=(1, 2))
+    share: float = param(
+        "Work to remove", 0.0, "Share of the multiply-accumulates to remove, block by block; 0 removes the count", low=0.0, high=0.9,
+        unit="fraction")
+    keep: tuple[str, ...] = param("Blocks left whole", (), "Names of sums (Add nodes, or what they make) whose block stays")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None or not model.operators or {"Add", "Sum"} & set(model.operators):

@@ -37,19 +37,21 @@ class ChannelPruning(Technique):
                            "Molchanov et al. 2016, arXiv:1611.06440 (training between rounds); " \
                            "Fang et al. 2023, arXiv:2301.12900 (dependency graph)"
 
-    share: float = param(0.5, "Share of the multiply-accumulates to remove", low=0.0, high=0.95, unit="fraction", search=(0.3, 0.5, 0.7))
+    share: float = param(
+        "Work to remove", 0.5, "Share of the multiply-accumulates to remove", low=0.0, high=0.95, unit="fraction", search=(0.3, 0.5, 0.7))
     score: Literal["l1", "l2", "batch-norm", "taylor", "hessian"] = param(
-        "l2",
-        "What a channel is worth: size of its weights, of its batch norm scale, or what the loss feels without it, to first order "
-        "(taylor) or second (hessian); the last two need labels",
-        search=("l2", "taylor"))
-    scope: Literal["layer", "network"] = param("layer", "Rank channels inside each layer (an equal share of each), or across all of them")
-    round_to: int = param(8, "Widths stay multiples of this; narrow layers use a half, a quarter ... of it", low=1, high=64,
-                          unit="channels")
-    iterations: int = param(1, "Remove in this many rounds, scoring anew before each", low=1, high=20)
-    tune_epochs: int = param(0, "Passes over the train split after each round but the last; 0 trains only where a step says so", low=0,
-                             high=100, unit="epochs")
-    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
+        "What a channel is worth", "l2", "What a channel is worth: size of its weights, of its batch norm scale, or what the loss feels "
+        "without it, to first order (taylor) or second (hessian); the last two need labels", search=("l2", "taylor"))
+    scope: Literal["layer", "network"] = param(
+        "Where channels compete", "layer", "Rank channels inside each layer (an equal share of each), or across all of them")
+    round_to: int = param(
+        "Widths are multiples of", 8, "Widths stay multiples of this; narrow layers use a half, a quarter ... of it", low=1, high=64,
+        unit="channels")
+    iterations: int = param("Rounds of pruning", 1, "Remove in this many rounds, scoring anew before each", low=1, high=20, unit="rounds")
+    tune_epochs: int = param(
+        "Epochs between rounds", 0, "Passes over the train split after each round but the last; 0 trains only where a step says so", low=0,
+        high=100, unit="epochs")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None:

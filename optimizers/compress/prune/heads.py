@@ -32,12 +32,16 @@ class HeadPruning(Technique):
     family: ClassVar[str] = "pruning"
     paper: ClassVar[str] = "Michel et al. 2019, arXiv:1905.10650"
 
-    share: float = param(0.5, "Share of all heads to remove; every attention keeps one", low=0.0, high=0.95, unit="fraction",
-                         search=(0.25, 0.5))
-    score: Literal["taylor", "l2"] = param("l2", "What a head is worth: what the loss feels without it, to first order (needs labels), "
-                                           "or the size of its rows in the output layer", search=("l2", "taylor"))
-    scope: Literal["layer", "network"] = param("network", "Rank heads inside each attention, or across all (scores of each scaled to 1)")
-    keep: tuple[str, ...] = param((), "Names of attentions left whole: their Softmax, as the candidate's notes list it")
+    share: float = param(
+        "Heads to remove", 0.5, "Share of all heads to remove; every attention keeps one", low=0.0, high=0.95, unit="fraction",
+        search=(0.25, 0.5))
+    score: Literal["taylor", "l2"] = param(
+        "What a head is worth", "l2", "What a head is worth: what the loss feels without it, to first order (needs labels), or the size "
+        "of its rows in the output layer", search=("l2", "taylor"))
+    scope: Literal["layer", "network"] = param(
+        "Where heads compete", "network", "Rank heads inside each attention, or across all (scores of each scaled to 1)")
+    keep: tuple[str, ...] = param(
+        "Attentions left whole", (), "Names of attentions left whole: their Softmax, as the candidate's notes list it")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if self.score == "taylor" and (refusal := refusals.unanswered(self.score, model, dataset)):

@@ -38,22 +38,29 @@ class Sparsifying(Fitting):
     paper: ClassVar[str] = "Zhu and Gupta 2017, arXiv:1710.01878 (gradual); Evci et al. 2020, arXiv:1911.11134 (RigL); " \
                            "Sanh et al. 2020, arXiv:2005.07683 (movement); Mostafa and Wang 2019, arXiv:1902.05967 (reallocate)"
 
-    method: Literal["gradual", "rigl", "movement", "reallocate"] = param("gradual", "How the zeros are found", search=("gradual", "rigl"))
-    sparsity: float = param(0.9, "Share of the weights that are zero at the end", low=0.0, high=0.99, unit="fraction",
-                            search=(0.5, 0.8, 0.9))
+    method: Literal["gradual", "rigl", "movement", "reallocate"] = param(
+        "How zeros are found", "gradual", "How the zeros are found", search=("gradual", "rigl"))
+    sparsity: float = param(
+        "Weights that end at zero", 0.9, "Share of the weights that are zero at the end", low=0.0, high=0.99, unit="fraction",
+        search=(0.5, 0.8, 0.9))
     spread: Literal["network", "erdos-renyi", "uniform"] = param(
-        "erdos-renyi", "How zeros are shared among layers (at the start, for rigl and reallocate): by a ranking across all; by Erdős-Rényi "
-        "densities, small layers denser; or an equal share of each")
-    until: float = param(0.4, "Share of the training after which the zeros stay where they are", low=0.05, high=1.0, unit="fraction")
-    rounds: int = param(20, "How often zeros are chosen anew until then", low=1, high=1000, unit="rounds")
-    exchange: float = param(0.3, "Share of the live weights that is exchanged in the first round, falling to none; for rigl and "
-                            "reallocate", low=0.0, high=1.0, unit="fraction")
-    ends: bool = param(True, "The first and the last layer become sparse too")
-    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
-    epochs: int = param(10, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 10, 20))
-    rate: float = param(0.002, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.0005, 0.002, 0.004))
-    patience: int = param(0, "Epochs without a better validation before stopping, counted once the target is reached; 0 never stops early",
-                          low=0, high=1000, unit="epochs")
+        "Zeros among the layers", "erdos-renyi", "How zeros are shared among layers (at the start, for rigl and reallocate): by a ranking "
+        "across all; by Erdős-Rényi densities, small layers denser; or an equal share of each")
+    until: float = param(
+        "When zeros stand still", 0.4, "Share of the training after which the zeros stay where they are", low=0.05, high=1.0,
+        unit="fraction")
+    rounds: int = param("Times zeros are chosen anew", 20, "How often zeros are chosen anew until then", low=1, high=1000, unit="rounds")
+    exchange: float = param(
+        "Weights exchanged", 0.3, "Share of the live weights that is exchanged in the first round, falling to none; for rigl and "
+        "reallocate", low=0.0, high=1.0, unit="fraction")
+    ends: bool = param("Sparsify first and last layer too", True, "The first and the last layer become sparse too")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Names of layers left whole, as the model's page lists them")
+    epochs: int = param("Epochs", 10, "Passes over the train split", low=1, high=1000, unit="epochs", search=(4, 10, 20))
+    rate: float = param(
+        "Learning rate", 0.002, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.0005, 0.002, 0.004))
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping, counted once the target is reached; 0 never "
+        "stops early", low=0, high=1000, unit="epochs")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if refusal := refusals.no_rows(dataset, "Name a labelled dataset, or use 'prune-weights'.") or mismatch(model, dataset):

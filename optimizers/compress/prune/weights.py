@@ -30,17 +30,21 @@ class WeightPruning(Technique):
     paper: ClassVar[str] = "Han et al. 2015, arXiv:1506.02626 (magnitude); Zhou et al. 2021, arXiv:2102.04010 (N:M); " \
                            "Sun et al. 2023, arXiv:2306.11695 (activations)"
 
-    share: float = param(0.5, "Share of the weights set to zero; N:M patterns have their own", low=0.0, high=0.99, unit="fraction",
-                         search=(0.5, 0.8, 0.9))
+    share: float = param(
+        "Weights set to zero", 0.5, "Share of the weights set to zero; N:M patterns have their own", low=0.0, high=0.99, unit="fraction",
+        search=(0.5, 0.8, 0.9))
     pattern: Literal["free", "1:2", "2:4", "1:4", "4:8", "2:8", "1:8"] = param(
-        "free", "Anywhere; or at most N of every M neighbours along a layer's inputs stay")
+        "Pattern of zeros", "free", "Anywhere; or at most N of every M neighbours along a layer's inputs stay")
     scope: Literal["network", "layer", "output"] = param(
-        "network", "Rank across all layers; or an equal share of each layer; or of each output. Patterns do not ask")
+        "Where weights compete", "network", "Rank across all layers; or an equal share of each layer; or of each output. Patterns do not "
+        "ask")
     score: Literal["magnitude", "activation"] = param(
-        "magnitude", "What a weight is worth: its size; or its size times the norm of the input it meets on calibration rows")
-    rows: int = param(256, "Calibration rows from the train split, for the activation score", low=1, high=10_000, unit="rows")
-    ends: bool = param(True, "The first and the last layer are pruned too")
-    keep: tuple[str, ...] = param((), "Names of layers left whole, as the model's page lists them")
+        "What a weight is worth", "magnitude", "What a weight is worth: its size; or its size times the norm of the input it meets on "
+        "calibration rows")
+    rows: int = param(
+        "Calibration rows", 256, "Calibration rows from the train split, for the activation score", low=1, high=10_000, unit="rows")
+    ends: bool = param("Prune the first and the last layer too", True, "The first and the last layer are pruned too")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Names of layers left whole, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:
         if model is None:

@@ -22,13 +22,17 @@ class QuantizationAwareTraining(Fitting):
     gives: ClassVar[State] = "quantized"
     paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Esser et al. 2020, arXiv:1902.08153 (learned step sizes)"
 
-    bits: Literal[8, 4, 2] = param(4, "Bits of a weight; activations keep eight", search=(8, 4, 2))
-    epochs: int = param(3, "Passes over the train split", low=1, high=1000, unit="epochs", search=(2, 4, 8))
-    rate: float = param(0.001, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.0003, 0.001))
-    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
-    rows: int = param(300, "Training rows the first ranges are found on", low=8, high=5000, unit="rows")
-    per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
-    keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
+    bits: Literal[8, 4, 2] = param("Bits of a weight", 4, "Bits of a weight; activations keep eight", unit="bits", search=(8, 4, 2))
+    epochs: int = param("Epochs", 3, "Passes over the train split", low=1, high=1000, unit="epochs", search=(2, 4, 8))
+    rate: float = param(
+        "Learning rate", 0.001, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10, search=(0.0003, 0.001))
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
+    rows: int = param("Calibration rows", 300, "Training rows the first ranges are found on", low=8, high=5000, unit="rows")
+    per_channel: bool = param(
+        "A scale for each channel", True, "One scale for each output channel of the weights, rather than one for the tensor")
+    keep_float: tuple[str, ...] = param("Layers left in float", (), "Layers that stay in float, by node name")
 
     def refuse(self, model, dataset, device):
         return (refusals.no_integers(device) or refusals.no_rows(dataset) or mismatch(model, dataset)

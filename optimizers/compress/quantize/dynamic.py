@@ -21,7 +21,7 @@ class DynamicQuantization(Technique):
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Wu et al. 2020, arXiv:2004.09602"
 
-    per_channel: bool = param(True, "One scale for each output column, rather than one for the tensor")
+    per_channel: bool = param("A scale for each channel", True, "One scale for each output column, rather than one for the tensor")
 
     def refuse(self, model, dataset, device):
         if "onnxruntime" not in device.runtimes:

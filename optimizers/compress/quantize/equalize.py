@@ -22,7 +22,8 @@ class CrossLayerEqualization(Technique):
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Nagel et al. 2019, arXiv:1906.04721"
 
-    rounds: int = param(10, "Passes over all pairs; chains of layers need several", low=1, high=100)
+    rounds: int = param(
+        "Passes over the layers", 10, "Passes over all pairs; chains of layers need several", low=1, high=100, unit="passes")
 
     def refuse(self, model, dataset, device):
         if model is None:

@@ -25,10 +25,11 @@ class HalfPrecision(Technique):
     paper: ClassVar[str] = "Micikevicius et al. 2018, arXiv:1710.03740; Kalamkar et al. 2019, arXiv:1905.12322 (bf16)"
     version: ClassVar[int] = 2
 
-    kind: Literal["fp16", "bf16"] = param("fp16", "Which 16-bit float")
+    kind: Literal["fp16", "bf16"] = param("Which 16-bit float", "fp16", "Which 16-bit float")
     arithmetic: Literal["auto", "half", "float"] = param(
-        "auto", "What is computed in: auto takes half where the device's profile has a higher rate for it; bf16 is stored only")
-    keep_io: bool = param(True, "Inputs and outputs stay float32, so callers need not change")
+        "What is computed in", "auto", "What is computed in: auto takes half where the device's profile has a higher rate for it; bf16 is "
+        "stored only")
+    keep_io: bool = param("Inputs and outputs stay float32", True, "Inputs and outputs stay float32, so callers need not change")
 
     def refuse(self, model, dataset, device):
         if "onnxruntime" not in device.runtimes and not speaks(device, "fp16"):

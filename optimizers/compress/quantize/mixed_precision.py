@@ -22,14 +22,20 @@ class MixedPrecision(Technique):
     gives: ClassVar[State] = "quantized"
     paper: ClassVar[str] = "Dong et al. 2019, arXiv:1905.03696 (bits by sensitivity); Nagel et al. 2020, arXiv:2004.10568 (rounding)"
 
-    weights_kib: float = param(0.0, "Budget for all weights; 0 goes as low as the loss below allows", low=0.0, high=1e7, unit="KiB")
-    max_loss: float = param(0.5, "Largest loss on validation, against all layers in 8 bits", low=0.0, high=100.0, unit="points")
-    narrowest: Literal[2, 4] = param(2, "Fewest bits a layer may get")
-    rounding: Literal["nearest", "adaptive"] = param("adaptive", "How weights of few bits are rounded, once the bits are chosen")
-    iterations: int = param(300, "Steps of adaptive rounding for each layer", low=10, high=20_000, unit="steps")
-    rows: int = param(300, "Training rows the ranges are found on", low=8, high=5000, unit="rows")
-    keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
-    keep_above: float = param(1.0, "A layer that alone costs more than this in 8 bits stays in float", low=0.0, high=100.0, unit="points")
+    weights_kib: float = param(
+        "Budget for all weights", 0.0, "Budget for all weights; 0 goes as low as the loss below allows", low=0.0, high=1e7, unit="KiB")
+    max_loss: float = param(
+        "Largest loss of all layers", 0.5, "Largest loss on validation, against all layers in 8 bits", low=0.0, high=100.0, unit="points")
+    narrowest: Literal[2, 4] = param("Fewest bits of a layer", 2, "Fewest bits a layer may get", unit="bits")
+    rounding: Literal["nearest", "adaptive"] = param(
+        "How weights are rounded", "adaptive", "How weights of few bits are rounded, once the bits are chosen")
+    iterations: int = param(
+        "Steps of adaptive rounding", 300, "Steps of adaptive rounding for each layer", low=10, high=20_000, unit="steps")
+    rows: int = param("Calibration rows", 300, "Training rows the ranges are found on", low=8, high=5000, unit="rows")
+    keep_float: tuple[str, ...] = param("Layers left in float", (), "Layers that stay in float, by node name")
+    keep_above: float = param(
+        "Largest loss of one layer", 1.0, "A layer that alone costs more than this in 8 bits stays in float", low=0.0, high=100.0,
+        unit="points")
 
     def static(self) -> StaticQuantization:
         """The plain quantization it is written by."""

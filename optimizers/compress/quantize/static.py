@@ -42,29 +42,35 @@ class StaticQuantization(Technique):
     paper: ClassVar[str] = "Jacob et al. 2018, arXiv:1712.05877; Nagel et al. 2020, arXiv:2004.10568 (adaptive rounding); " \
                            "Nagel et al. 2019, arXiv:1906.04721 (bias correction)"
 
-    bits: Literal[8, 4, 2] = param(8, "Bits of a weight; activations keep eight", search=(8, 4))
+    bits: Literal[8, 4, 2] = param("Bits of a weight", 8, "Bits of a weight; activations keep eight", unit="bits", search=(8, 4))
     rounding: Literal["nearest", "adaptive"] = param(
-        "nearest", "Adaptive learns for each weight whether up or down keeps the layer's output; worth its time below 8 bits",
-        search=("nearest", "adaptive"))
-    iterations: int = param(500, "Steps of adaptive rounding for each layer", low=10, high=20_000, unit="steps")
-    bias_correction: bool = param(False, "Give each bias back the mean that rounding took from its layer's output")
+        "How weights are rounded", "nearest", "Adaptive learns for each weight whether up or down keeps the layer's output; worth its "
+        "time below 8 bits", search=("nearest", "adaptive"))
+    iterations: int = param(
+        "Steps of adaptive rounding", 500, "Steps of adaptive rounding for each layer", low=10, high=20_000, unit="steps")
+    bias_correction: bool = param("Correct biases", False, "Give each bias back the mean that rounding took from its layer's output")
     calibration: Literal["minmax", "percentile", "entropy", "mse"] = param(
-        "minmax", "How the range of each activation is found; mse clips where that costs the least squared error",
+        "How ranges are found", "minmax", "How the range of each activation is found; mse clips where that costs the least squared error",
         search=("minmax", "percentile", "mse"))
-    percentile: float = param(99.99, "Share of values inside the range, for percentile calibration", low=90.0, high=100.0, unit="%")
-    rows: int = param(300, "Training rows the ranges are found on", low=1, high=5000, unit="rows")
-    per_channel: bool = param(True, "One scale for each output channel of the weights, rather than one for the tensor")
+    percentile: float = param(
+        "Values inside the range", 99.99, "Share of values inside the range, for percentile calibration", low=90.0, high=100.0, unit="%")
+    rows: int = param("Calibration rows", 300, "Training rows the ranges are found on", low=1, high=5000, unit="rows")
+    per_channel: bool = param(
+        "A scale for each channel", True, "One scale for each output channel of the weights, rather than one for the tensor")
     activation: Literal["auto", "uint8", "int8", "int16"] = param(
-        "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse elsewhere; int16 is for "
-                "16x8 kernels of embedded runtimes, ONNX Runtime has none and computes in float around it")
+        "Type of activations", "auto", "Type of the activations; auto takes int8 for microcontrollers, and what ONNX Runtime can fuse "
+        "elsewhere; int16 is for 16x8 kernels of embedded runtimes, ONNX Runtime has none and computes in float around it")
     weight_range: Literal["auto", "full", "reduced"] = param(
-        "auto", "Reduced keeps weights within 7 bits; auto does so for x86, whose processors without VNNI add products in 16 bits, "
-                "which overflow")
+        "Range of weights", "auto", "Reduced keeps weights within 7 bits; auto does so for x86, whose processors without VNNI add "
+        "products in 16 bits, which overflow")
     first: Literal["auto", "int8"] = param(
-        "auto", "The first convolution; auto leaves it in float where it sees under four channels and ONNX Runtime runs it: faster so")
-    keep_float: tuple[str, ...] = param((), "Layers that stay in float, by node name")
-    sensitivity: bool = param(False, "Measure each layer alone, and keep those in float that cost more than the limit below")
-    keep_above: float = param(0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")
+        "The first convolution", "auto", "The first convolution; auto leaves it in float where it sees under four channels and ONNX "
+        "Runtime runs it: faster so")
+    keep_float: tuple[str, ...] = param("Layers left in float", (), "Layers that stay in float, by node name")
+    sensitivity: bool = param(
+        "Measure each layer alone", False, "Measure each layer alone, and keep those in float that cost more than the limit below")
+    keep_above: float = param(
+        "Largest loss of one layer", 0.2, "Largest loss one layer may cost on validation", low=0.0, high=100.0, unit="points")
 
     def refuse(self, model, dataset, device):
         if model is None or not speaks(device, "int8"):

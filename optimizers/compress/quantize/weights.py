@@ -23,10 +23,12 @@ class WeightQuantization(Technique):
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Dettmers and Zettlemoyer 2023, arXiv:2212.09720 (4 bits by blocks)"
 
-    bits: Literal[8, 4, 2] = param(4, "Bits of a weight", search=(4, 8))
-    block: Literal[16, 32, 64, 128] = param(32, "Weights along the input axis that share one scale", search=(32, 128))
-    symmetric: bool = param(True, "Blocks centred on zero; else each has a zero point too")
-    activations: Literal["float", "int8"] = param("int8", "What the kernel multiplies in: int8 rounds a block of activations on the fly")
+    bits: Literal[8, 4, 2] = param("Bits of a weight", 4, "Bits of a weight", unit="bits", search=(4, 8))
+    block: Literal[16, 32, 64, 128] = param(
+        "Weights that share a scale", 32, "Weights along the input axis that share one scale", unit="weights", search=(32, 128))
+    symmetric: bool = param("Blocks centred on zero", True, "Blocks centred on zero; else each has a zero point too")
+    activations: Literal["float", "int8"] = param(
+        "What the kernel multiplies in", "int8", "What the kernel multiplies in: int8 rounds a block of activations on the fly")
 
     def refuse(self, model, dataset, device):
         if "onnxruntime" not in device.runtimes:

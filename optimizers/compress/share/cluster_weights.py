@@ -22,18 +22,26 @@ class WeightClustering(Fitting):
     family: ClassVar[str] = "coding"
     paper: ClassVar[str] = "Han et al. 2015, arXiv:1510.00149"
 
-    bits: int = param(5, "Each layer's weights take at most 2 to the power of this many values", low=1, high=8, unit="bits",
-                      search=(3, 4, 5, 6))
-    depthwise: int = param(2, "Bits more for depthwise layers, up to 8: few weights, whose channels differ in scale", low=0, high=7,
-                           unit="bits")
+    bits: int = param(
+        "Bits of an index", 5, "Each layer's weights take at most 2 to the power of this many values", low=1, high=8, unit="bits",
+        search=(3, 4, 5, 6))
+    depthwise: int = param(
+        "More bits for depthwise layers", 2, "Bits more for depthwise layers, up to 8: few weights, whose channels differ in scale", low=0,
+        high=7, unit="bits")
     init: Literal["linear", "density", "random"] = param(
-        "density", "Where k-means begins: evenly over the weights; evenly over their range, which keeps the largest; or at random weights")
-    keep: tuple[str, ...] = param((), "Layers left whole, by node name")
-    epochs: int = param(2, "Passes over the train split in which the values learn; 0 leaves them as k-means found them", low=0, high=1000,
-                        unit="epochs", search=(0, 2, 4))
-    rate: float = param(0.0005, "Learning rate at the top of the schedule", low=1e-7, high=10, search=(0.0002, 0.0005, 0.001))
-    weight_decay: float = param(0.0, "Pull of the values towards zero", low=0, high=1)
-    patience: int = param(0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000, unit="epochs")
+        "Where k-means begins", "density", "Where k-means begins: evenly over the weights; evenly over their range, which keeps the "
+        "largest; or at random weights")
+    keep: tuple[str, ...] = param("Layers left whole", (), "Layers left whole, by node name")
+    epochs: int = param(
+        "Epochs", 2, "Passes over the train split in which the values learn; 0 leaves them as k-means found them", low=0, high=1000,
+        unit="epochs", search=(0, 2, 4))
+    rate: float = param(
+        "Learning rate", 0.0005, "Learning rate at the top of the schedule; a pure number", low=1e-7, high=10,
+        search=(0.0002, 0.0005, 0.001))
+    weight_decay: float = param("Weight decay", 0.0, "Pull of the values towards zero; a pure number", low=0, high=1)
+    patience: int = param(
+        "Epochs without progress", 0, "Epochs without a better validation before stopping; 0 never stops early", low=0, high=1000,
+        unit="epochs")
 
     def refuse(self, model, dataset, device):
         if model is not None:

@@ -111,6 +111,14 @@ def test_every_technique_has_a_form_that_gives_its_defaults_back():
         assert build(technique, filled.params()).dump() == build(technique, {}).dump(), technique.name
 
 
+def test_fields_stand_under_their_own_words():
+    from optimizers.catalogue import TECHNIQUES
+
+    labels = {name: field.label for name, field in form_for(TECHNIQUES["swap-activations"]).base_fields.items()}
+    assert labels["silu"] == "SiLU becomes" and labels["gelu"] == "GELU becomes"
+    assert form_for(TECHNIQUES["cluster-weights"]).base_fields["init"].label == "Where k-means begins"
+
+
 def test_what_few_people_need_is_folded_away_and_says_what_was_changed():
     fresh, = steps.forms_of(data_of(step=["0"], **{"technique-0": "fine-tune"}))
     assert [field.name for field in fresh.plain()] == ["epochs", "rate"]
