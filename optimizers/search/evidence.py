@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 FEW = 300           # rows below which the verdict says how few they were
+ONLY = " It was chosen on only "     # how it says so, after its first sentences
 
 
 class Demand(NamedTuple):
@@ -37,4 +38,4 @@ def few(rows: int | None) -> str:
     """
     if rows is None or rows >= FEW:
         return ""
-    return f" It was chosen on only {rows} validation row{'s' if rows != 1 else ''}: others could choose otherwise."
+    return f"{ONLY}{rows} validation row{'s' if rows != 1 else ''}: others could choose otherwise."

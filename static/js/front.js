@@ -84,7 +84,7 @@ function names(data, axis, points, edge, width, height) {
   const taken = data.floor === null ? [] : [{ x: GRID.left + wide - measure(`floor ${data.floor_text}`) - 8, y: y(data.floor), w: 200, h: 16 }];
   if (data.floor !== null) bars.push({ x: GRID.left, y: y(data.floor) - 1, w: wide, h: 2 });
   if (axis.limit) bars.push({ x: x(axis.limit) - 1, y: GRID.top, w: 2, h: high });
-  return place(shown, { x: GRID.left - 40, y: GRID.top, w: wide + 52, h: high }, taken, bars, measure);
+  return place(shown, { x: GRID.left + 2, y: GRID.top, w: wide + 10, h: high }, taken, bars, measure);
 }
 
 function option(data, key, width, height, live) {

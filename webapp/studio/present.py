@@ -10,6 +10,7 @@ from optimizers.errors import OptimizerError
 from optimizers.goal import Goal
 from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
+from optimizers.search.evidence import ONLY
 from optimizers.search.verdict import beaten as beaten_among
 from webapp.studio import front, grids, noise, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
@@ -58,6 +59,7 @@ class Result:
     picked: Candidate | None
     recommended: bool
     sentence: str
+    caution: str            # how few rows chose, where they were few
     tone: str               # leaf, warn, bad
     warnings: tuple[str, ...]
     fitting: int
@@ -125,10 +127,11 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
     warnings = verdict.warnings(chosen) if chosen and not chosen.baseline else []
     columns = table_axes(goal, axes)
     fits, beaten = bool(best and best.fits), beaten_among(candidates)
+    sentence, only, rows = (done.get("verdict") or verdict.sentence(candidates, best, floor)).partition(ONLY)
     return Result(
         goal=goal, device=device, quality=Quality(goal.metric), candidates=tuple(candidates), baseline=baseline, chosen=chosen,
         picked=picked,
-        recommended=fits, sentence=done.get("verdict") or verdict.sentence(candidates, best, floor),
+        recommended=fits, sentence=sentence, caution=f"{only}{rows}".strip(),
         tone="bad" if not fits else "warn" if warnings else "leaf", warnings=tuple(warnings),
         fitting=sum(c.fits and not c.baseline for c in candidates), front=tuple(keys),
         bars=tuple(verdict.budget_bars(chosen, goal)) if chosen else (), strip=verdict.strip(chosen, floor, reach) if chosen else None,

@@ -7,6 +7,7 @@ from optimizers.candidate import Candidate, ClassRow, Outcome, Sensitivity
 from optimizers.events import Step
 from optimizers.goal import Breach, Goal, Limits
 from optimizers.measurement import Change, Measurement
+from optimizers.search.evidence import few
 from webapp.studio import axes, curves, front, grids, present, running, verdict, walk
 from webapp.studio.waterfall import waterfall
 
@@ -42,6 +43,14 @@ def test_the_original_is_not_counted_among_those_that_were_made():
     whole = BASE.model_copy(update={"fits": True, "broke": ()})
     shown = present.result([whole, SMALL, TINY, WIDE], GOAL, None, None, None)
     assert (shown.tried, shown.fitting, len(shown.rows)) == (3, 2, 4)
+
+
+def test_how_few_rows_chose_stands_below_the_headline():
+    told = {"recommended": "small", "verdict": f"It fits. 8.2 times smaller, 0.4 points lost.{few(180)}"}
+    shown = present.result(ALL, GOAL, None, told, None)
+    assert shown.sentence == "It fits. 8.2 times smaller, 0.4 points lost."
+    assert shown.caution == "It was chosen on only 180 validation rows: others could choose otherwise."
+    assert present.result(ALL, GOAL, None, told | {"verdict": f"It fits.{few(5000)}"}, None).caution == ""
 
 
 def test_of_two_equal_candidates_one_stands_on_the_front():
@@ -185,6 +194,16 @@ def test_what_to_exclude_is_what_the_candidate_itself_does_to_the_layer():
     assert grids.sensitivity(probed, picked("quantize-static")).worst == "a"
     assert grids.sensitivity(probed, picked("prune-channels", "quantize-static")).worst == "b"
     assert grids.sensitivity(probed, picked("half-precision")).worst == ""
+
+
+def test_of_many_layers_those_that_lose_most_stay_open():
+    """Twenty layers, the later the dearer, but one that may be excluded: it leads, whatever it costs."""
+    rows = tuple(Sensitivity(layer=f"conv{n}", operator="Conv", treatment="8 bits", loss=n / 10) for n in range(20))
+    left = tuple(f"conv{n}" for n in range(20) if n != 3)
+    grid = grids.sensitivity(BASE.model_copy(update={"sensitivity": rows}),
+                             SMALL.model_copy(update={"recipe": {"steps": [{"technique": "quantize-static"}]}, "in_float": left}))
+    assert [name for name, _ in grid.rows] == ["conv3", *(f"conv{n}" for n in range(19, 8, -1))]
+    assert [name for name, _ in grid.rest] == [f"conv{n}" for n in (0, 1, 2, 4, 5, 6, 7, 8)]
 
 
 def test_a_layer_that_stayed_as_it_was_is_never_proposed():

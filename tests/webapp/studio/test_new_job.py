@@ -4,6 +4,7 @@ import pytest
 from django.http import QueryDict
 
 from jobs.models import Job
+from optimizers.candidate import Sensitivity
 from tests.webapp.sample import Garden, plant
 from tests.webapp.test_team_pages import as_
 from webapp.devices.shelf import shelf
@@ -73,6 +74,22 @@ def test_the_dry_run_follows_the_form(garden):
     impossible = post(garden, "plan", on_flash_kib="on", flash_kib="0.5", device="rp2040").content.decode()
     assert "This cannot work." in impossible
     assert "Tried, best first" not in impossible
+
+
+def test_chances_follow_an_earlier_look_at_the_layers(garden):
+    """A job on the same model and rows found that one layer alone loses nine points in 8 bits: int8 is no longer called likely."""
+    def chance_of_int8(seed: int = garden.done.seed) -> str:
+        listed = post(garden, "plan", sensitivity="on", seed=str(seed)).content.decode().split('<ol class="tried">')[1]
+        return next(row for row in listed.split("<li") if ">int8</span>" in row)
+
+    assert ">likely" in chance_of_int8()
+    original = garden.done.candidates.get(baseline=True)
+    layer = Sensitivity(layer="b1.conv1", operator="Conv", treatment="8 bits", loss=9.0)
+    original.data = original.data | {"sensitivity": [layer.model_dump(mode="json")]}
+    original.save()
+    row = chance_of_int8()
+    assert ">unlikely" in row and "about 9 points are expected to be lost" in row
+    assert ">likely" in chance_of_int8(seed=12345), "another seed, another look"
 
 
 def test_steps_are_added_moved_and_removed_without_scripts(garden):
