@@ -26,10 +26,12 @@ class AdaBoosting(Estimating):
     title: ClassVar[str] = "AdaBoost"
     paper: ClassVar[str] = "Freund and Schapire 1997, doi:10.1006/jcss.1997.1504; Zhu et al. 2009 (SAMME), doi:10.4310/SII.2009.v2.n3.a8"
 
-    trees: int = param(100, "Most trees; it ends sooner when one makes no mistake", low=1, high=5000, search=(50, 100, 300))
-    depth: int = param(8, "Most splits from root to leaf, halved while one tree alone makes no mistake; 1 grows stumps", low=1, high=64,
-                       unit="levels", search=(1, 3, 8, 12))
-    rate: float = param(1.0, "Share of each tree's vote that counts", low=0.01, high=2.0, search=(0.3, 1.0))
+    trees: int = param("Most trees", 100, "Most trees; it ends sooner when one makes no mistake", low=1, high=5000, unit="trees",
+                       search=(50, 100, 300))
+    depth: int = param("Deepest tree", 8, "Most splits from root to leaf, halved while one tree alone makes no mistake; 1 grows stumps",
+                       low=1, high=64, unit="levels", search=(1, 3, 8, 12))
+    rate: float = param("Learning rate", 1.0, "Share of each tree's vote that counts", low=0.01, high=2.0, unit="fraction",
+                        search=(0.3, 1.0))
 
     def refuse(self, model, dataset, device) -> Refusal | None:
         if dataset is not None and dataset.task == "regression":

@@ -22,10 +22,12 @@ class Bagging(Estimating):
     title: ClassVar[str] = "bagging"
     paper: ClassVar[str] = "Breiman 1996, doi:10.1007/BF00058655"
 
-    kind: Kind = param("tree", "What is bagged", search=("tree", "small-network"))
-    members: int = param(25, "How many", low=2, high=500, search=(10, 25, 50))
-    share: float = param(1.0, "Rows each one is given, drawn with replacement, as a share of all", low=0.05, high=1.0, search=(0.5, 1.0))
-    depth: int = param(0, "Of trees, most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels", search=(0, 8))
+    kind: Kind = param("What is bagged", "tree", "What is bagged", search=("tree", "small-network"))
+    members: int = param("Members", 25, "How many", low=2, high=500, unit="models", search=(10, 25, 50))
+    share: float = param("Share of the rows", 1.0, "Rows each one is given, drawn with replacement, as a share of all", low=0.05, high=1.0,
+                         unit="fraction", search=(0.5, 1.0))
+    depth: int = param("Deepest tree", 0, "Of trees, most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels",
+                       search=(0, 8))
 
     def one(self) -> BaseModel:
         return BaseModel(kind=self.kind, depth=self.depth)

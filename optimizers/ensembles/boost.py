@@ -30,16 +30,21 @@ class Boosting(Estimating):
     folds: ClassVar[dict[str, tuple[str, ...]]] = {"More": ("least", "rows", "columns", "ridge", "patience")}
 
     library: Literal["lightgbm", "xgboost", "histogram"] = param(
-        "lightgbm", "Who grows the trees: LightGBM, XGBoost, or scikit-learn's histogram boosting",
+        "Library", "lightgbm", "Who grows the trees: LightGBM, XGBoost, or scikit-learn's histogram boosting",
         search=("lightgbm", "xgboost", "histogram"))
-    rounds: int = param(300, "Most trees (for each class, where there are more than two)", low=1, high=10_000, search=(100, 300, 1000))
-    leaves: int = param(31, "Most leaves of a tree", low=2, high=1024, search=(7, 15, 31, 63, 127))
-    rate: float = param(0.08, "Share of each tree's answer that is added", low=0.001, high=1.0, search=(0.02, 0.05, 0.08, 0.15))
-    least: int = param(20, "Fewest rows at a leaf", low=1, high=10_000, unit="rows", search=(5, 20, 60))
-    rows: float = param(1.0, "Share of the rows each tree sees; histogram boosting sees all", low=0.1, high=1.0, search=(0.7, 1.0))
-    columns: float = param(1.0, "Share of the features each tree sees", low=0.1, high=1.0, search=(0.5, 0.8, 1.0))
-    ridge: float = param(1.0, "Pull of leaf values towards zero (L2)", low=0.0, high=1000.0, search=(0.0, 1.0, 10.0))
-    patience: int = param(30, "Rounds without a gain on validation after which it stops; 0 never stops early", low=0, high=1000,
+    rounds: int = param("Most rounds", 300, "Most trees (for each class, where there are more than two)", low=1, high=10_000, unit="rounds",
+                        search=(100, 300, 1000))
+    leaves: int = param("Most leaves", 31, "Most leaves of a tree", low=2, high=1024, unit="leaves", search=(7, 15, 31, 63, 127))
+    rate: float = param("Learning rate", 0.08, "Share of each tree's answer that is added", low=0.001, high=1.0, unit="fraction",
+                        search=(0.02, 0.05, 0.08, 0.15))
+    least: int = param("Fewest rows at a leaf", 20, "Fewest rows at a leaf", low=1, high=10_000, unit="rows", search=(5, 20, 60))
+    rows: float = param("Share of the rows", 1.0, "Share of the rows each tree sees; histogram boosting sees all", low=0.1, high=1.0,
+                        unit="fraction", search=(0.7, 1.0))
+    columns: float = param("Share of the features", 1.0, "Share of the features each tree sees", low=0.1, high=1.0, unit="fraction",
+                           search=(0.5, 0.8, 1.0))
+    ridge: float = param("Leaf decay", 1.0, "Pull of leaf values towards zero (L2), a pure number", low=0.0, high=1000.0,
+                         search=(0.0, 1.0, 10.0))
+    patience: int = param("Patience", 30, "Rounds without a gain on validation after which it stops; 0 never stops early", low=0, high=1000,
                           unit="rounds")
 
     def cost(self, rows: int, features: int, classes: int) -> float:

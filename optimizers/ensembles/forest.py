@@ -22,14 +22,18 @@ class Forest(Estimating):
     title: ClassVar[str] = "forest"
     paper: ClassVar[str] = "Breiman 2001, doi:10.1023/A:1010933404324; Geurts et al. 2006 (extra trees), doi:10.1007/s10994-006-6226-1"
 
-    kind: Literal["random", "extra"] = param("random", "random: best split among some features; extra: thresholds drawn at random too",
+    kind: Literal["random", "extra"] = param("Kind of forest", "random",
+                                             "Random: best split among some features; extra: thresholds drawn at random too",
                                              search=("random", "extra"))
-    trees: int = param(100, "How many trees", low=1, high=5000, search=(50, 100, 300))
-    depth: int = param(0, "Most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels", search=(0, 8, 12))
-    least: int = param(0, "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10", low=0, high=10_000,
+    trees: int = param("Trees", 100, "How many trees", low=1, high=5000, unit="trees", search=(50, 100, 300))
+    depth: int = param("Deepest tree", 0, "Most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels",
+                       search=(0, 8, 12))
+    least: int = param("Fewest rows at a leaf", 0,
+                       "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10", low=0, high=10_000,
                        unit="rows", search=(0, 3, 10))
-    columns: float = param(0.0, "Share of the features looked at for a split; 0: for classes the root of their number, for amounts all",
-                           low=0.0, high=1.0, search=(0.0, 0.3))
+    columns: float = param("Features looked at", 0.0,
+                           "Share of the features looked at for a split; 0: for classes the root of their number, for amounts all", low=0.0,
+                           high=1.0, unit="fraction", search=(0.0, 0.3))
 
     def cost(self, rows: int, features: int, classes: int) -> float:
         looked = self.columns * features or (features**0.5 if classes else features)

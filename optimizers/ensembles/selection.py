@@ -25,8 +25,8 @@ class Selection(Estimating):
     title: ClassVar[str] = "ensemble selection"
     paper: ClassVar[str] = "Caruana et al. 2004, doi:10.1145/1015330.1015432"
 
-    members: tuple[Member, ...] = param(tuple(MEMBERS), "The library it chooses from")
-    steps: int = param(25, "How often one is added", low=1, high=500, search=(10, 25, 50))
+    members: tuple[Member, ...] = param("Library of models", tuple(MEMBERS), "The library it chooses from")
+    steps: int = param("Steps", 25, "How often one is added", low=1, high=500, unit="steps", search=(10, 25, 50))
 
     def cost(self, rows: int, features: int, classes: int) -> float:
         return cost_of(self.members, rows, features, classes)

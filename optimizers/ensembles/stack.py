@@ -24,9 +24,9 @@ class Stacking(Estimating):
     title: ClassVar[str] = "stacking"
     paper: ClassVar[str] = "Wolpert 1992, doi:10.1016/S0893-6080(05)80023-1; Breiman 1996, doi:10.1007/BF00117832"
 
-    members: tuple[Member, ...] = param(DEFAULT, "The members of each layer")
-    layers: int = param(1, "How many layers of members", low=1, high=3, search=(1, 2))
-    parts: int = param(5, "Parts that out-of-fold answers are made by", low=2, high=20, search=(3, 5))
+    members: tuple[Member, ...] = param("Members", DEFAULT, "The members of each layer")
+    layers: int = param("Layers", 1, "How many layers of members", low=1, high=3, unit="layers", search=(1, 2))
+    parts: int = param("Folds", 5, "Parts that out-of-fold answers are made by", low=2, high=20, unit="folds", search=(3, 5))
 
     def cost(self, rows: int, features: int, classes: int) -> float:
         return self.layers * (self.parts + 1) * cost_of(self.members, rows, features, classes)

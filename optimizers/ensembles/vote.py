@@ -21,7 +21,7 @@ class Voting(Estimating):
     title: ClassVar[str] = "voting"
     paper: ClassVar[str] = "Kittler et al. 1998, doi:10.1109/34.667881"
 
-    members: tuple[Member, ...] = param(DEFAULT, "Who votes")
+    members: tuple[Member, ...] = param("Members", DEFAULT, "Who votes")
 
     def cost(self, rows: int, features: int, classes: int) -> float:
         return cost_of(self.members, rows, features, classes)
