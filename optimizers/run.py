@@ -296,7 +296,7 @@ class Run:
     def choose(self) -> events.Done:
         """Among those that fit, by validation; the test split has no say."""
         rows, metric = len(self.data.validation), self.task.goal.metric
-        chosen, why = verdict.recommend(self.kept, self.likely, rows)
+        chosen, why = verdict.recommend(self.kept, self.likely, rows, self.task.goal.max_drop if self.task.model is None else None)
         baseline = next((row for row in self.kept if row.baseline), None)
         front = verdict.frontier(self.kept)
         summary: dict[str, Any] = {

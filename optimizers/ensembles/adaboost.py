@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from optimizers import refusals
-from optimizers.ensembles.estimating import Estimating
+from optimizers.ensembles.estimating import Estimating, watching
 from optimizers.ensembles.problem import Fitted, loss
 from optimizers.errors import Refusal
 from optimizers.technique import param
@@ -54,9 +54,16 @@ class AdaBoosting(Estimating):
         depth = self.depth
         while depth > 1 and DecisionTreeClassifier(max_depth=depth, random_state=problem.seed).fit(x, y).score(x, y) == 1:
             depth //= 2                 # boosting ends at a tree without mistakes, and an ensemble of one is none
-        ctx.report(0.05, f"growing up to {self.trees} trees of {depth} levels")
-        model = AdaBoostClassifier(DecisionTreeClassifier(max_depth=depth), n_estimators=self.trees, learning_rate=self.rate,
-                                   random_state=problem.seed).fit(x, y)
+        watch = watching(ctx, self.trees, f"tree of {depth} levels")
+
+        class Watched(AdaBoostClassifier):
+            def _boost(self, number, rows, labels, weight, state):
+                if number and watch(number):
+                    return None, None, None             # scikit-learn's own way to end
+                return super()._boost(number, rows, labels, weight, state)
+
+        model = Watched(DecisionTreeClassifier(max_depth=depth), n_estimators=self.trees, learning_rate=self.rate,
+                        random_state=problem.seed).fit(x, y)
         trees, sharper = sharpened(adaboost(model, problem.classes, problem.features), held, problem.classes)
         notes = (f"{len(trees.roots):,} trees of at most {depth} levels vote.",
                  f"The vote is made {sharper:.3g} times as decided, as validation's log-loss asks: votes alone are no probabilities.")

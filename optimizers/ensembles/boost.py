@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from optimizers.ensembles.estimating import Estimating
+from optimizers.ensembles.estimating import Estimating, watching
 from optimizers.ensembles.problem import Fitted
 from optimizers.technique import param
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from optimizers.context import Context
     from optimizers.ensembles.problem import Problem
     from optimizers.models.trees import Trees
 
 TITLES = {"lightgbm": "LightGBM", "xgboost": "XGBoost", "histogram": "histogram boosting"}
-EVERY = 10              # rounds between two words on how it goes
 
 
 class Boosting(Estimating):
@@ -61,20 +58,6 @@ class Boosting(Estimating):
         rounds = len(trees.roots) // problem.outputs
         return Fitted(trees.predict, lambda: graph_of(trees), (f"{rounds:,} rounds of {TITLES[self.library]}.",))
 
-    def watch(self, ctx: Context) -> Callable[[int, float | None], bool]:
-        """Told each round and its validation loss; answers whether time is up. Raises Stopped when it was asked to."""
-        start = ctx.remaining()
-
-        def seen(round: int, loss: float | None) -> bool:
-            if round % EVERY == 0:
-                ctx.report(0.95 * round / self.rounds, f"round {round} of at most {self.rounds}")
-                if loss is not None:
-                    ctx.curve("validation loss", round, loss)
-            left = ctx.remaining()
-            return start is not None and left is not None and start - left > ctx.training_share * start
-
-        return seen
-
     def lightgbm(self, x, y, held, problem: Problem, ctx: Context) -> Trees:
         import lightgbm
 
@@ -86,7 +69,7 @@ class Boosting(Estimating):
                  "feature_fraction": self.columns, "lambda_l2": self.ridge, "seed": problem.seed, "num_threads": problem.threads,
                  "deterministic": True, "force_row_wise": True, "verbose": -1,
                  **({"num_class": problem.classes} if problem.classes > 2 else {})}
-        watch = self.watch(ctx)
+        watch = watching(ctx, self.rounds, "round")
 
         def called(env: Any) -> None:
             if watch(env.iteration, env.evaluation_result_list[0][2] if env.evaluation_result_list else None):
@@ -111,7 +94,7 @@ class Boosting(Estimating):
                  "eta": self.rate, "min_child_weight": 1 if problem.classes else self.least, "subsample": self.rows,
                  "colsample_bytree": self.columns, "lambda": self.ridge, "seed": problem.seed, "nthread": problem.threads, "verbosity": 0,
                  **({"num_class": problem.classes} if problem.classes > 2 else {})}
-        watch = self.watch(ctx)
+        watch = watching(ctx, self.rounds, "round")
 
         class Watching(xgboost.callback.TrainingCallback):
             def after_iteration(self, model, epoch, evals_log):

@@ -10,6 +10,8 @@ from optimizers.errors import OptimizerError, Refusal
 from optimizers.technique import State, Technique
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
 
     from optimizers.cards import DatasetCard, ModelCard
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 MOST_FEATURES = 20_000
+EVERY = 10                  # rounds between two words on how it goes
 MOST_CELLS = 200_000_000    # float32 numbers that one fit holds; beyond it a sample of the rows is learned from
 
 
@@ -75,6 +78,23 @@ class Estimating(Technique):
         if key not in ctx.memory:
             ctx.memory[key] = (self.learn(x, y, held, problem, ctx), x)         # x is kept, so that no other array gets its id
         return ctx.memory[key][0]
+
+
+def watching(ctx: Context, most: int, what: str) -> Callable[..., bool]:
+    """To be told each round, and its validation loss where there is one; answers whether time is up. Raises Stopped where one was asked
+    for.
+    """
+    start = ctx.remaining()
+
+    def seen(number: int, loss: float | None = None) -> bool:
+        if number % EVERY == 0:
+            ctx.report(0.95 * number / most, f"{what} {number} of at most {most}")
+            if loss is not None:
+                ctx.curve("validation loss", number, loss)
+        left = ctx.remaining()
+        return start is not None and left is not None and start - left > ctx.training_share * start
+
+    return seen
 
 
 def width(dataset: DatasetCard) -> int:

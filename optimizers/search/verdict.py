@@ -11,13 +11,18 @@ from optimizers.search.pareto import dominates, front
 CHANCE = "The network answers little better than chance"      # how the yardstick's note on such a baseline begins
 
 
-def recommend(candidates: Sequence[Candidate], likely: set[str], rows: int) -> tuple[Candidate | None, str]:
+def recommend(candidates: Sequence[Candidate], likely: set[str], rows: int, drop: float | None = None) -> tuple[Candidate | None, str]:
     """The one to take, and why. likely: keys that keep the floor in as many resamplings of validation as its rows demand.
 
     The smallest file, of equal ones the smallest download, among those that fit and are likely to keep the floor on new rows; without
     one, the best on validation among those that fit; else none.
+    drop: where nothing was uploaded, the best that was found takes the original's place: only files whose validation quality is no more
+    than this fraction below it are looked at.
     """
     fitting = [row for row in candidates if row.fits]
+    if drop is not None and fitting:
+        least = max(row.validation or 0 for row in fitting) - drop
+        fitting = [row for row in fitting if (row.validation or 0) >= least - 1e-9]
     sure = [row for row in fitting if row.key in likely]
     if sure:
         best = unbeaten(min(sure, key=lambda row: (size(row), download(row), -(row.validation or 0))), sure)

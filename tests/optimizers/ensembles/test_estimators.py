@@ -156,3 +156,13 @@ def test_networks_are_refused_estimators_and_the_other_way_round():
 def test_wide_rows_are_refused_before_any_work():
     card = Card.of(table("amounts")).model_copy(update={"row_shape": (3, 200, 200)})
     assert Boosting().refuse(None, card, catalogue()["this-server"]).code == "too-wide"
+
+
+@pytest.mark.parametrize("way", [AdaBoosting(trees=5000, depth=2), Boosting(rounds=10_000, patience=0),
+                                 Boosting(library="xgboost", rounds=10_000, patience=0)], ids=lambda way: way.label())
+def test_it_ends_when_time_is_up(way, tmp_path):
+    """A clock that moves a second at each look: trees are grown for the share of the time left that one training may take, and kept."""
+    ticks = iter(range(100_000))
+    ctx = Context(tmp_path, clock=lambda: next(ticks), deadline=200)
+    trees = trees_onnx.trees_of(way.apply(None, table("two classes"), ctx).proto.graph.node[0], 30)
+    assert 20 < len(trees.roots) < 400
