@@ -26,6 +26,7 @@ from optimizers.ensembles.boost import Boosting
 from optimizers.ensembles.forest import Forest
 from optimizers.ensembles.selection import Selection
 from optimizers.ensembles.stack import Stacking
+from optimizers.ensembles.tune import Tuning
 from optimizers.ensembles.vote import Voting
 from optimizers.technique import Technique
 from optimizers.training.distill import Distillation
@@ -65,5 +66,6 @@ TECHNIQUES: dict[str, type[Technique]] = {
         Voting,
         Stacking,
         Selection,
+        Tuning,
     )
 }

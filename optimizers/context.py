@@ -15,6 +15,7 @@ from optimizers.errors import Stopped
 if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
+    from optimizers.technique import Technique
 
 Emit = Callable[[events.Base], None]
 
@@ -38,6 +39,7 @@ class Context:
         self.candidate = self.step = ""
         self.memory: dict[str, Any] = {}        # what this run worked out once and may want again
         self.training_share = 0.9               # of the time left, what one training may take; less when other recipes wait
+        self.followed: Technique | None = None  # what the present step came to, where it was a search: the recipe names that
         self.epochs: int | None = None          # how many the last training had time for, where that was fewer than asked
         self.base, self.span = 0.0, 1.0         # the slice of the whole that the present step fills
         self.started = clock()

@@ -199,8 +199,9 @@ class Run:
                 continue
             self.ctx.base, self.ctx.span = base + 0.9 * span * number / len(recipe.steps), 0.9 * span / len(recipe.steps)
             self.ctx.report(0.0, technique.label())
-            start, self.ctx.epochs = time.monotonic(), None
+            start, self.ctx.epochs, self.ctx.followed = time.monotonic(), None, None
             network = technique.apply(network, self.data, self.ctx)
+            technique = self.ctx.followed or technique
             if self.ctx.epochs is not None:
                 technique = type(technique)(**{**technique.model_dump(), "epochs": self.ctx.epochs})
             done = Recipe((*done.steps, technique), recipe.seed)

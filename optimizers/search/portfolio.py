@@ -44,6 +44,7 @@ ESTIMATORS: tuple[Step, ...] = (
     ("boost", {"library": "xgboost"}),
     ("forest", {}),
     ("select", {}),
+    ("tune", {}),
     ("base-model", {"depth": 8, "least": 5}),
     ("boost", {"library": "histogram"}),
     ("bag", {}),

@@ -29,6 +29,7 @@ QUICK: dict[str, dict] = {
     "bag": {"members": 3},
     "vote": {"members": ("tree", "linear")},
     "stack": {"members": ("tree", "linear"), "parts": 2},
+    "tune": {"way": "base-model", "trials": 3},
     "select": {"members": ("tree", "linear", "neighbours")},
 }
 SUITED = {"prune-blocks": "vit-small", "prune-heads": "vit-small", "swap-activations": "vit-small"}    # a plain CNN has none of these
