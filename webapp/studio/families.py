@@ -20,8 +20,8 @@ class Family:
 
 
 FAMILIES = {family.key: family for family in (
-    Family("single", "One model", "one model", "One model on all rows", "nothing: it is the measure of the others", "at once",
-           "a short tree or a line can be read whole", "it is grown as deep as it can be"),
+    Family("single", "One model", "one model", "One model of another kind on all rows", "–", "at once",
+           "a line can be read whole", "it has more freedom than rows"),
     Family("bagging", "Bagging", "bagging", "Many models side by side, each on a resampling of the rows; their mean answers", "variance",
            "in parallel", "columns that matter, partial dependence", "hardly ever"),
     Family("boosting", "Boosting", "boosting", "One model after another; each corrects what those before it got wrong", "bias",
@@ -31,6 +31,8 @@ FAMILIES = {family.key: family for family in (
     Family("network", "Network", "the network", "Layers of weights, by gradient descent", "bias, with its size", "epoch by epoch",
            "columns that matter, partial dependence", "it is trained long on few rows"),
 )}
+ONE_TREE = Family("single", "One tree", "one tree", "One tree on all rows", "nothing: the others are held against it", "at once",
+                  "a short one can be read whole", "it is grown as deep as it can be")
 OF_TECHNIQUE = {"base-model": "single", "bag": "bagging", "forest": "bagging", "boost": "boosting", "adaboost": "boosting",
                 "vote": "stacking", "stack": "stacking", "select": "stacking"}
 

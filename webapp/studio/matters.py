@@ -71,11 +71,17 @@ def chart(c: Candidate) -> Chart | None:
 
     bars = tuple(Bar(row.column, words.fixed(row.loss, 2), words.interval(row.low, row.high, 2), place(min(0.0, row.loss)),
                      round(abs(row.loss) / (high - low), 4), place(row.low), place(row.high), row.low > 0) for row in c.importance)
-    y = plots.axis_over(value for row in c.dependence for value in row.mean) if c.dependence else None
+    y = answers_axis(c.dependence) if c.dependence else None
     pictures = tuple(picture(list(rows), y) for _, rows in groupby(c.dependence, key=lambda row: row.column)) if y else ()
     return Chart(bars[:MOST], bars[MOST:], tuple((place(tick), f"{tick:g}".replace("-", words.MINUS)) for tick in ticks_between(low, high)),
                  place(0), pictures, tuple(dict.fromkeys(row.answer for row in c.dependence)), y,
                  next((note for note in c.notes if note.startswith("What matters:")), ""))
+
+
+def answers_axis(rows: tuple[Dependence, ...]) -> plots.Axis:
+    """One for all pictures; probabilities stay in [0, 1]."""
+    axis = plots.axis_over(value for row in rows for value in row.mean)
+    return plots.axis_over((max(0.0, axis.low), min(1.0, axis.high)), 0) if rows[0].answer else axis
 
 
 def picture(rows: list[Dependence], y: plots.Axis) -> Picture:

@@ -91,6 +91,9 @@ def caveats(heads: Heads) -> list[str]:
     least = min((c.study.bias for _, c in heads if c.study), default=0.0)
     said = [f"What the columns do not tell, and labels that are wrong, count as bias here: of the {written(least)} that is left at best, no "
             "one can say from this alone how much another model would remove."]
+    rows = next((c.study.rows for _, c in heads if c.study), 0)
+    said.append(f"The noise that is counted is that of resampling train. All answered the same {rows:,} test rows, and other rows would move "
+                "them together.")
     if not all(c.study.bias_range and c.study.variance_range for _, c in heads if c.study):
         said.append("How far chance of the resampling reaches was not measured, so small differences may be nothing.")
     return said
@@ -105,9 +108,9 @@ def listed(names: list[str]) -> str:
 
 
 def written(number: float) -> str:
-    """Three decimals where they say something, else three digits: squared errors come in any size.
+    """Three decimals where they say something, else digits: squared errors come in any size.
 
-    >>> written(0.1234), written(-0.01), written(1234.6), written(0.00042)
-    ('0.123', '−0.010', '1,235', '0.000420')
+    >>> written(0.1234), written(-0.01), written(1234.6), written(0.0042)
+    ('0.123', '−0.010', '1,235', '0.0042')
     """
-    return words.fixed(number, 3) if 0.01 <= abs(number) < 10 else words.sig(number)
+    return words.fixed(number, 3) if 0.01 <= abs(number) < 10 else words.sig(number, 2 if abs(number) < 0.01 else 3)

@@ -8,7 +8,7 @@ from optimizers.candidate import BiasVariance, Candidate
 from optimizers.goal import METRICS, Goal
 from webapp.studio import reading, words
 from webapp.studio.axes import Quality, value
-from webapp.studio.families import FAMILIES, Family, family_of, is_tree
+from webapp.studio.families import FAMILIES, ONE_TREE, Family, family_of, is_tree
 from webapp.studio.grids import ticks_between
 from webapp.studio.reading import written
 
@@ -68,8 +68,8 @@ def chart(candidates: list[Candidate], goal: Goal, recommended: str | None = Non
     studied.sort(key=lambda pair: (order.index(family_of(pair[0]).key), pair[1].loss))
     tree = min((c for c, _ in studied if is_tree(c)), key=loss, default=None)
     heads = tuple((FAMILIES[key], min(mine, key=loss)) for key in order
-                  if (mine := [c for c, _ in studied if family_of(c).key == key]))
-    heads = tuple((family, tree if family.key == "single" and tree else c) for family, c in heads)
+                  if (mine := [c for c, _ in studied if family_of(c).key == key and c is not tree]))
+    heads = ((ONE_TREE, tree), *heads) if tree else heads
     first = studied[0][1]
     top = max(study.bias + study.variance + noise_of(study) for _, study in studied) * 1.02 or 1.0
     return Chart(
