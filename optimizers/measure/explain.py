@@ -1,4 +1,4 @@
-"""What a model looks at and how sure it is: columns that matter, what it answers along them, how its scores fall. Of the file that ships."""
+"""What a model looks at and how sure it is, of the file that ships: columns that matter, answers along them, how its scores fall."""
 
 from __future__ import annotations
 

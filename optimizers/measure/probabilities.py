@@ -43,8 +43,10 @@ def histograms(p: np.ndarray, y: np.ndarray, names: Sequence[str]) -> tuple[Scor
     return tuple(found)
 
 
-def measurements(p: np.ndarray, y: np.ndarray, what: str, seed: int = 0) -> dict[str, Measurement]:
-    """auc, brier and log_loss of (n, classes) probabilities. what: which rows, of which file, for `how`.  auc only where both kinds are there.
+def measurements(p: np.ndarray, y: np.ndarray, what: str) -> dict[str, Measurement]:
+    """auc, brier and log_loss of (n, classes) probabilities; auc only where a class has rows of it and others.
+
+    what: which rows, of which file, for `how`.
     """
     found = {}
     truth = np.eye(p.shape[1])[y]

@@ -26,7 +26,8 @@ FAMILIES: tuple[tuple[Any, ...], ...] = (
     ("random forest", ("forest", {}), 86.2, 0.208, 0.041, 9.4, 0.34, 7.8, 18_400.0, (300, 702_114, 31)),
     ("LightGBM", ("boost", {}), 87.4, 0.102, 0.079, 3.8, 0.021, 1.1, 611.0, (220, 13_420, 14)),
     ("AdaBoost", ("adaboost", {}), 85.3, 0.144, 0.092, 6.1, 0.11, 3.2, 940.0, (100, 24_100, 8)),
-    ("stack of 4", ("stack", {"members": ["lightgbm", "extra-trees", "adaboost", "linear"]}), 87.5, 0.101, 0.078, 61.0, 1.9, 48.0, 59_300.0,
+    ("stack of 4", ("stack", {"members": ["lightgbm", "extra-trees", "adaboost", "linear"]}),
+     87.5, 0.101, 0.078, 61.0, 1.9, 48.0, 59_300.0,
      (621, 903_220, 33)),
 )
 COLUMNS = (("marital-status", 3.9), ("capital-gain", 3.2), ("education-num", 2.6), ("age", 1.4), ("occupation", 1.2),
@@ -44,8 +45,8 @@ def studied(garden: Garden) -> Job:
 def amounts(garden: Garden) -> Job:
     card = DatasetCard(kind="table", title="Table, 442 rows, 11 columns", rows=442, splits={"train": 310, "validation": 66, "test": 66},
                        split_how="by content", task="regression", row_shape=(10,), row_dtype="float32", target="progression")
-    rows = [of_amount("one tree", ("base-model", {"kind": "tree"}), 0.21, 55.0), of_amount("linear model", ("base-model", {"kind": "linear"}),
-                                                                                            0.49, 43.0)]
+    rows = [of_amount("one tree", ("base-model", {"kind": "tree"}), 0.21, 55.0),
+            of_amount("linear model", ("base-model", {"kind": "linear"}), 0.49, 43.0)]
     return job(garden, "diabetes", card, Goal(metric="r2", max_drop=None), rows, 1, "The linear model fits.")
 
 
@@ -87,7 +88,8 @@ def of_amount(title: str, step: tuple[str, dict], r2: float, spread: float) -> C
     truths = [dice.uniform(25, 340) for _ in range(66)]
     return Candidate(
         key=key_of(f"diabetes {title}"), title=title, baseline=title == "one tree", fits=True, validation=r2,
-        recipe={"steps": [{"technique": step[0], "params": step[1], "version": 1}]}, measurements=figures("r2", r2, 0.1, 0.1, 0.01, 0.2, 4.0),
+        recipe={"steps": [{"technique": step[0], "params": step[1], "version": 1}]},
+        measurements=figures("r2", r2, 0.1, 0.1, 0.01, 0.2, 4.0),
         residuals=tuple((truth, 0.6 * truth + 60 + dice.gauss(0, spread)) for truth in truths),
         importance=(Importance(column="bmi", loss=21.0, low=17.0, high=25.0), Importance(column="sex", loss=-0.4, low=-1.0, high=0.2)),
         dependence=(Dependence(column="bmi", at=(18.0, 24.0, 30.0, 42.0), mean=(110.0, 141.0, 180.0, 231.0)),))

@@ -26,8 +26,8 @@ FAMILIES = {family.key: family for family in (
            "in parallel", "columns that matter, partial dependence", "hardly ever"),
     Family("boosting", "Boosting", "boosting", "One model after another; each corrects what those before it got wrong", "bias",
            "one by one", "columns that matter, partial dependence", "there are too many rounds, or wrong labels"),
-    Family("stacking", "Stacking", "stacking", "Different models side by side; a small model learns whom to believe", "both, through variety",
-           "in parallel by folds, then the top", "each member by itself", "folds leak, or rows are few"),
+    Family("stacking", "Stacking", "stacking", "Different models side by side; a small model learns whom to believe",
+           "both, through variety", "in parallel by folds, then the top", "each member by itself", "folds leak, or rows are few"),
     Family("network", "Network", "the network", "Layers of weights, by gradient descent", "bias, with its size", "epoch by epoch",
            "columns that matter, partial dependence", "it is trained long on few rows"),
 )}

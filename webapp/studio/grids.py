@@ -226,7 +226,7 @@ class Matrix:
 def matrix(c: Candidate) -> Matrix | None:
     """Rows: true class, columns: predicted. Of many classes the grid shows those that are confused most, the totals all."""
     counts = c.confusion
-    if not counts:
+    if not any(map(any, counts)):
         return None
     names = c.class_names or tuple(str(n) for n in range(len(counts)))
     wrong = [[0 if i == j else count for j, count in enumerate(row)] for i, row in enumerate(counts)]
@@ -237,9 +237,10 @@ def matrix(c: Candidate) -> Matrix | None:
         for j in shown)) for i in shown)
     note = f"The {WIDEST} classes that are confused most, of {len(counts)}." if len(counts) > WIDEST else ""
     figures = [of_class(counts, i) for i in range(len(counts))]
-    lowest = min(range(len(counts)), key=lambda i: math.inf if figures[i][3] is None else figures[i][3])
+    _, lowest = min((f1, i) for i, (_, _, _, f1) in enumerate(figures) if f1 is not None)
     return Matrix(Grid(tuple(names[j] for j in shown), rows, note),
-                  tuple((names[i], (f"{figures[i][0]:,}", *map(words.pct, figures[i][1:]))) for i in range(len(counts))), names[lowest])
+                  tuple((name, (f"{n:,}", words.pct(recall), words.pct(precision), words.pct(f1)))
+                        for name, (n, recall, precision, f1) in zip(names, figures, strict=False)), names[lowest])
 
 
 def of_class(counts: tuple[tuple[int, ...], ...], i: int) -> tuple[int, float | None, float | None, float | None]:

@@ -6,7 +6,7 @@ from math import hypot
 from optimizers.candidate import BiasVariance, Candidate
 from webapp.studio import words
 from webapp.studio.axes import value
-from webapp.studio.families import Family
+from webapp.studio.families import FAMILIES, Family
 
 Heads = tuple[tuple[Family, Candidate], ...]
 HALF = (0.44, 0.56)         # a ratio that is called a half
@@ -34,28 +34,38 @@ def reading(heads: Heads, tree: Candidate | None) -> Reading:
 
 def lead(heads: Heads) -> str:
     """Which family to take: the fastest of those that cannot be told from the best."""
-    ranked = sorted(((family, c) for family, c in heads if c.study), key=lambda pair: pair[1].study.loss)     # type: ignore[union-attr]
+    ranked = sorted(((called(family, c), c, c.study) for family, c in heads if c.study), key=lambda row: row[2].loss)
     if len(ranked) == 1:
-        return f"Only {ranked[0][0].many} was studied."
-    (first, best), (second, other) = ranked[0], ranked[1]
-    alike = [(family, c) for family, c in ranked if c is best or not apart(best.study, c.study)]
+        return f"Only {ranked[0][0]} was studied."
+    (first, _, best), (second, _, other) = ranked[:2]
+    alike = [row for row in ranked if row[2] is best or not apart(best, row[2])]
     if len(alike) == 1:
-        return f"{first.title} errs least on your data: {written(best.study.loss)}, and {second.many} {written(other.study.loss)}."
-    timed = [value(c, "latency_ms") for _, c in alike]
-    taken = min(range(len(alike)), key=lambda i: timed[i] or 0.0) if all(timed) else 0
-    family, chosen = alike[taken]
-    if chosen is best:
-        return f"Take {family.many}: it errs least, though not measurably less than {listed([f.many for f, c in alike if c is not best])}."
-    times = timed[0] / timed[taken]     # type: ignore[operator]
+        return f"{capital(first)} errs least on your data: {written(best.loss)}, and {second} {written(other.loss)}."
+    timed = [value(c, "latency_ms") or 0.0 for _, c, _ in alike]
+    taken = timed.index(min(timed)) if all(timed) else 0
+    if not taken:
+        return f"Take {first}: it errs least, though not measurably less than {listed([name for name, _, _ in alike[1:]])}."
+    times = timed[0] / timed[taken]
     slower = f", and {words.sig(times, 2)} times slower" if times >= 1.5 else ""
-    return f"Take {family.many}. {first.title} is not measurably better{slower}."
+    return f"Take {alike[taken][0]}. {capital(first)} is not measurably better{slower}."
+
+
+def called(family: Family, c: Candidate) -> str:
+    """A family as a sentence names it; of single models the one that is meant."""
+    return f"the {c.title}" if family is FAMILIES["single"] else family.many
+
+
+def capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def against(family: Family, c: Candidate, tree: Candidate) -> str:
     """What one family did to the bias and the variance of one tree."""
     assert c.study and tree.study
-    parts = [moved(name, getattr(tree.study, name), getattr(c.study, name), noise(tree.study, c.study, name)) for name in ("bias", "variance")]
-    return f"{family.title} ({c.title}) {parts[0]} and {parts[1]}."
+    bias, variance = (moved(name, getattr(tree.study, name), getattr(c.study, name), noise(tree.study, c.study, name))
+                      for name in ("bias", "variance"))
+    named = capital(called(family, c)) if family.key == "single" else f"{family.title} ({c.title})"
+    return f"{named} {bias} and {variance}."
 
 
 def moved(name: str, before: float, after: float, noise: float | None) -> str:
@@ -79,21 +89,19 @@ def noise(one: BiasVariance, other: BiasVariance, name: str) -> float | None:
     return hypot(*((high - low) / 2 for low, high in ranges)) if all(ranges) else None
 
 
-def apart(one: BiasVariance | None, other: BiasVariance | None) -> bool:
+def apart(one: BiasVariance, other: BiasVariance) -> bool:
     """Whether their losses differ by more than chance of the resampling makes of it."""
-    if one is None or other is None:
-        return False
     parts = [noise(one, other, name) for name in ("bias", "variance")]
     return None in parts or abs(one.loss - other.loss) > hypot(*(part or 0.0 for part in parts))
 
 
 def caveats(heads: Heads) -> list[str]:
     least = min((c.study.bias for _, c in heads if c.study), default=0.0)
-    said = [f"What the columns do not tell, and labels that are wrong, count as bias here: of the {written(least)} that is left at best, no "
-            "one can say from this alone how much another model would remove."]
+    said = [f"What the columns do not tell, and labels that are wrong, count as bias here: of the {written(least)} that is left at best, "
+            "no one can say from this alone how much another model would remove."]
     rows = next((c.study.rows for _, c in heads if c.study), 0)
-    said.append(f"The noise that is counted is that of resampling train. All answered the same {rows:,} test rows, and other rows would move "
-                "them together.")
+    said.append(f"The noise that is counted is that of resampling train. All answered the same {rows:,} test rows, and other rows would "
+                "move them together.")
     if not all(c.study.bias_range and c.study.variance_range for _, c in heads if c.study):
         said.append("How far chance of the resampling reaches was not measured, so small differences may be nothing.")
     return said

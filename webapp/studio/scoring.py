@@ -1,7 +1,7 @@
 """What follows from the histogram of a class's scores: ROC, precision and recall, calibration, and what each threshold does."""
 
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any
 
 from optimizers.candidate import Candidate, Scores
@@ -105,7 +105,7 @@ def area(roc: list[tuple[float, float]]) -> float:
     >>> area([(0, 0), (0, 1), (1, 1)]), area([(0, 0), (1, 1)])
     (1.0, 0.5)
     """
-    return float(sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in zip(roc, roc[1:])))
+    return float(sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(roc)))
 
 
 def distinct(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -117,7 +117,7 @@ def calibration(row: Scores) -> tuple[Group, ...]:
     """Tenths of the scale with at least FEW rows; the interval of a share by Wilson 1927, doi:10.2307/2276774."""
     bins, found = len(row.of_it), []
     edges = [0, *accumulate([bins // GROUPS] * (GROUPS - 1)), bins]
-    for start, end in zip(edges, edges[1:]):
+    for start, end in pairwise(edges):
         of = sum(row.of_it[start:end])
         n = of + sum(row.of_others[start:end])
         if n >= FEW:

@@ -112,7 +112,8 @@ def table(heads: tuple[tuple[Family, Candidate], ...], tree: Candidate | None, g
             Row("Meant to lower", tuple(Cell(family.meant) for family, _ in heads))]
     if tree and tree.study:
         rows.append(Row("Did, on your data", tuple(did(c, tree) for c in members), measured=True, lead=True))
-    rows += [Row("Its best member", tuple(Cell(c.title) for c in members)), Row("Trained", tuple(Cell(family.trained) for family, _ in heads)),
+    rows += [Row("Its best member", tuple(Cell(c.title) for c in members)),
+             Row("Trained", tuple(Cell(family.trained) for family, _ in heads)),
              Row("Bias", tuple(part(c, "bias") for c in members), measured=True),
              Row("Variance", tuple(part(c, "variance") for c in members), measured=True)]
     if any(c.study and c.study.zero_one for c in members):
