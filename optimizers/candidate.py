@@ -88,7 +88,7 @@ class BiasVariance(Value):
     their mean. For classes it is between probabilities and the true class as one (Brier 1950), so it is no label that is averaged.
     zero_one: (loss, bias, net variance) by Domingos 2000 ("A unified bias-variance decomposition"): bias is the share of rows where the
     most frequent answer is wrong, net variance what differing from it costs where it is right less what it gains where it is wrong.
-    seconds: of one fit.
+    bias_range, variance_range: 95 % intervals over the resamplings; None in studies that did not ask.  seconds: of one fit.
     """
 
     resamples: int
@@ -97,6 +97,8 @@ class BiasVariance(Value):
     loss: float
     bias: float
     variance: float
+    bias_range: tuple[float, float] | None = None
+    variance_range: tuple[float, float] | None = None
     zero_one: tuple[float, float, float] | None = None
     seconds: float
     how: str

@@ -75,6 +75,7 @@ def fit_command(command: argparse.ArgumentParser) -> None:
     command.add_argument("--minutes", type=float, default=5.0, help="how long to look")
     command.add_argument("--candidates", type=int, help="how many recipes to try at most")
     command.add_argument("--sensitivity", action="store_true", help="look at every layer too: what few bits, pruning, low rank cost")
+    command.add_argument("--study", action="store_true", help="of a dataset: compare families of estimators by bias and variance")
     command.add_argument("--seed", type=int, default=0)
     for limit, (_, unit, label) in LIMITS.items():
         command.add_argument(f"--{limit.replace('_', '-')}", type=float, help=f"{label} limit, {unit}")

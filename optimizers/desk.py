@@ -63,7 +63,7 @@ def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str
         device=device_of(arguments.device or facts.get("device") or "this-server"),
         goal=Goal.model_validate(facts["goal"]) if facts.get("goal") else goal_of(arguments, model, dataset),
         budget=Budget(minutes=getattr(arguments, "minutes", None), candidates=getattr(arguments, "candidates", None),
-                      sensitivity=getattr(arguments, "sensitivity", False)),
+                      sensitivity=getattr(arguments, "sensitivity", False), study=getattr(arguments, "study", False)),
         recipe=recipe.dump() if recipe else None, seed=recipe.seed if recipe else getattr(arguments, "seed", 0), threads=arguments.threads)
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SHARE_LEFT = 0.6        # of the time left that one training may take while other recipes wait: what it made must still be quantized
 FIT = "Wall time of the recipe's steps on this server; what an earlier candidate of the job had made already is not counted again"
+EXPLAINED, SHARE_EXPLAINED = 5.0, 0.02      # seconds, and share of the whole job, that say what one candidate looks at
 LEAST_LEFT = 0.5        # share of the expected seconds that must be left for a recipe to begin
 
 
@@ -71,9 +72,14 @@ class Run:
         probe = (self.quick, self.probe_seconds()) if self.probes() else None
         self.board.lay(original, [(self.key(row.recipe), row) for row in rows], probe)
         self.data = load_data(self.task, self.folder, self.ctx)
-        self.yardstick = Yardstick(self.data, self.task.device, self.task.goal, self.task.seed)
+        self.yardstick = Yardstick(self.data, self.task.device, self.task.goal, self.task.seed, explain_seconds=self.explain_seconds())
         self.recall()
         self.model = load_network(self.task, self.folder, self.data, self.ctx) if self.task.model else None
+
+    def explain_seconds(self) -> float:
+        """For each candidate of a table: little beside the time the whole job has."""
+        minutes = self.task.budget.minutes
+        return EXPLAINED if minutes is None else min(EXPLAINED, SHARE_EXPLAINED * 60 * minutes)
 
     def plan(self) -> planner.Portfolio:
         """The given recipe, or the planner's portfolio."""
@@ -263,7 +269,8 @@ class Run:
             change=figures.change, validation=figures.validation, fits=figures.fits, broke=figures.broke,
             floor_held_on_test=figures.floor_held_on_test, steps=((start, *steps) if self.model is not None else steps),
             classes=figures.classes, class_names=self.data.classes, confusion=figures.confusion, sensitivity=network.sensitivity,
-            fidelity=figures.fidelity, notes=network.notes + figures.notes)
+            fidelity=figures.fidelity, importance=figures.importance, dependence=figures.dependence, scores=figures.scores,
+            residuals=figures.residuals, notes=network.notes + figures.notes)
 
     def tell(self, candidate: Candidate) -> None:
         """The log's line on a candidate."""

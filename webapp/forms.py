@@ -84,6 +84,12 @@ class Choice(Parameter, forms.TypedChoiceField):
     pass
 
 
+class Choices(Parameter, forms.TypedMultipleChoiceField):
+    """A list of names out of a few: a box for each."""
+
+    widget = forms.CheckboxSelectMultiple
+
+
 class Names(Parameter, forms.CharField):
     """A list of names, one per comma."""
 
@@ -95,6 +101,8 @@ def resolved(spec: dict, schema: dict) -> dict:
     """The spec with its one $ref followed and `X or null` turned into X with optional=True."""
     if "$ref" in spec:
         spec = schema.get("$defs", {}).get(spec["$ref"].rsplit("/", 1)[-1], {}) | {k: v for k, v in spec.items() if k != "$ref"}
+    if "items" in spec:
+        spec = {**spec, "items": resolved(spec["items"], schema)}
     if "anyOf" in spec:
         real = [option for option in spec["anyOf"] if option.get("type") != "null"]
         spec = {**spec, **resolved(real[0], schema), "optional": len(real) < len(spec["anyOf"])}
@@ -128,6 +136,9 @@ def built(spec: dict, common: dict) -> Any:
             return Number(min_value=low, max_value=high, widget=forms.NumberInput(attrs={"step": "any"}), **common)
         case "boolean":
             return Switch(**common)
+        case "array" if "enum" in spec.get("items", {}):
+            return Choices(choices=[(name, name.replace("-", " ")) for name in spec["items"]["enum"]],
+                           **common | {"initial": list(spec.get("default") or ())})
         case "array":
             return Names(**common | {"initial": ", ".join(map(str, spec.get("default") or ()))})
         case _:

@@ -63,6 +63,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--max-drop", type=float, help="largest loss as a fraction; 0.01 is one point")
     one.add_argument("--minutes", type=float)
     one.add_argument("--sensitivity", action="store_true", help="look at every layer too: what few bits, pruning, low rank cost")
+    one.add_argument("--study", action="store_true", help="of a dataset: compare the families of estimators by measured bias and variance")
     one.add_argument("--limit", action="append", default=[], metavar="NAME=VALUE", help="such as flash_kib=256; may be repeated")
     one.add_argument("--seed", type=int)
     one.add_argument("--no-wait", action="store_true")
@@ -119,7 +120,7 @@ def fit(given) -> None:
     job = Client().submit_optimize_job(
         model=given.model, dataset=given.dataset, device=given.device, metric=given.metric, max_drop=given.max_drop,
         minutes=given.minutes, limits=limits or None, seed=given.seed, preprocessing=preprocessing,
-        sensitivity=given.sensitivity or None)
+        sensitivity=given.sensitivity or None, study=given.study or None)
     print(f"{job.id}  {job.title}")
     if not given.no_wait:
         follow(job)

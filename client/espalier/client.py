@@ -104,7 +104,8 @@ class Client:
         Missing: the first that suits.
         floor: absolute.  max_drop: largest loss, as a fraction (0.01 is one point).
         limits: flash_kib, ram_kib, latency_ms, energy_mj, size_kib, download_kib.  minutes, candidates: how long it may look.
-        sensitivity: also measure what each layer can bear.
+        sensitivity: also measure what each layer can bear.  study: of a dataset alone, compare boosting, bagging and stacking by bias and
+        variance.
         recipe: a list of steps instead of the planner.  preprocessing: what the model was fed while it was trained, such as
         {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [224, 224]}; found by the job when missing.  seed: for a repeatable run.
         Raises UserError at once for a wish that cannot work.
@@ -167,12 +168,12 @@ class Client:
 def request(*, device: Any, model: Any = None, dataset: Any = None, metric: str | None = None, floor: float | None = None,
             max_drop: float | None = None, limits: dict[str, float] | None = None, minutes: float | None = None,
             candidates: int | None = None, recipe: Any = None, seed: int | None = None,
-            preprocessing: dict[str, Any] | None = None, sensitivity: bool | None = None) -> dict[str, Any]:
+            preprocessing: dict[str, Any] | None = None, sensitivity: bool | None = None, study: bool | None = None) -> dict[str, Any]:
     """The body of POST /jobs and /plans; what was not said is left to the server's defaults."""
     said = lambda **pairs: {key: value for key, value in pairs.items() if value is not None}
     id_of = lambda one: one.id if isinstance(one, Asset) else one
     goal = said(metric=metric, floor=floor, max_drop=max_drop, limits=limits)
-    budget = said(minutes=minutes, candidates=candidates, sensitivity=sensitivity)
+    budget = said(minutes=minutes, candidates=candidates, sensitivity=sensitivity, study=study)
     if candidates is not None and minutes is None:
         budget["minutes"] = None            # a count alone makes a run repeatable
     ids = said(model=id_of(model), dataset=id_of(dataset))

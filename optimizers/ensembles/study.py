@@ -67,15 +67,34 @@ def decomposed(answers: Sequence[np.ndarray], truth: np.ndarray, problem: Proble
     """answers: (n, outputs) of each resampling.  truth: (n,) class numbers or amounts."""
     said = np.stack([whole(answer, problem.classes) for answer in answers])         # (resamples, n, classes or 1)
     aim = np.eye(problem.classes)[truth] if problem.classes else np.asarray(truth, np.float64)[:, None]
-    middle = said.mean(axis=0)
-    variance = float(((said - middle) ** 2).sum(axis=2).mean()) * len(said) / (len(said) - 1)
-    bias = float(((middle - aim) ** 2).sum(axis=1).mean()) - variance / len(said)
+    bias, variance = parts(said, aim)
+    bias_range, variance_range = ranges(said, aim) if len(said) >= FEWEST else (None, None)
     measure = "Brier score" if problem.classes else "squared error"
     how = (f"{len(answers)} resamplings of train with replacement, each fitted anew with a seed of its own; {measure} on the same "
            f"{len(truth):,} test rows")
-    return BiasVariance(resamples=len(answers), rows=len(truth), measure=measure, loss=bias + variance, bias=bias,  # type: ignore[arg-type]
-                        variance=variance, zero_one=zero_one(said.argmax(axis=2), truth) if problem.classes else None, seconds=seconds,
-                        how=how)
+    return BiasVariance(
+        resamples=len(answers), rows=len(truth), measure=measure, loss=bias + variance, bias=bias,  # type: ignore[arg-type]
+        variance=variance, bias_range=bias_range, variance_range=variance_range,
+        zero_one=zero_one(said.argmax(axis=2), truth) if problem.classes else None, seconds=seconds, how=how)
+
+
+def parts(said: np.ndarray, aim: np.ndarray) -> tuple[float, float]:
+    """(bias, variance) of answers (resamples, n, outputs) to an aim (n, outputs)."""
+    middle = said.mean(axis=0)
+    variance = float(((said - middle) ** 2).sum(axis=2).mean()) * len(said) / (len(said) - 1)
+    return float(((middle - aim) ** 2).sum(axis=1).mean()) - variance / len(said), variance
+
+
+def ranges(said: np.ndarray, aim: np.ndarray) -> list[tuple[float, float]]:
+    """95 % intervals of bias and variance over the resamplings, on the same rows: the jackknife, each resampling left out in turn.
+    Tukey 1958; Efron 1981, doi:10.1093/biomet/68.3.589.
+    """
+    from scipy.stats import t
+
+    count = len(said)
+    without = np.array([parts(np.delete(said, number, axis=0), aim) for number in range(count)])
+    spread = float(t.ppf(0.975, count - 1)) * np.sqrt((count - 1) / count * ((without - without.mean(axis=0)) ** 2).sum(axis=0))
+    return [(max(0.0, value - half), value + half) for value, half in zip(parts(said, aim), spread.tolist(), strict=True)]
 
 
 def zero_one(labels: np.ndarray, truth: np.ndarray) -> tuple[float, float, float]:

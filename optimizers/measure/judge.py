@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from optimizers.goal import FIDELITY
-from optimizers.measure import fidelity, layer_noise, quality
+from optimizers.measure import explain, fidelity, layer_noise, quality
 from optimizers.measurement import Change, Measurement
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class Judge(Protocol):
     def chance(self, score: float) -> bool: ...
 
 
-def judge_of(data: Dataset, metric: str, seed: int = 0) -> Judge:
-    return ByOriginal(data, metric, seed) if metric in FIDELITY else ByLabels(data, metric, seed)
+def judge_of(data: Dataset, metric: str, seed: int = 0, explain_seconds: float = explain.SECONDS) -> Judge:
+    return ByOriginal(data, metric, seed) if metric in FIDELITY else ByLabels(data, metric, seed, explain_seconds)
 
 
 def measured_on(rows: int) -> str:
@@ -41,14 +41,16 @@ def measured_on(rows: int) -> str:
 class ByLabels:
     """Answers are class numbers or values, held against the labels."""
 
-    def __init__(self, data: Dataset, metric: str, seed: int) -> None:
-        self.data, self.metric, self.seed = data, metric, seed
+    def __init__(self, data: Dataset, metric: str, seed: int, explain_seconds: float = explain.SECONDS) -> None:
+        self.data, self.metric, self.seed, self.explain_seconds = data, metric, seed, explain_seconds
+        self.outputs: dict[str, np.ndarray] = {}        # by split, of the file that answered last
 
     def truth(self, split: str) -> np.ndarray:
         return np.asarray(getattr(self.data, split).y)
 
     def answers(self, shipped: Shipped, split: str) -> np.ndarray:
-        return quality.decide(shipped.predict(getattr(self.data, split).x), self.data.task)
+        self.outputs[split] = shipped.predict(getattr(self.data, split).x)
+        return quality.decide(self.outputs[split], self.data.task)
 
     def score(self, split: str, answers: np.ndarray) -> float:
         return quality.score(self.metric, self.truth(split), answers)
@@ -63,9 +65,14 @@ class ByLabels:
         return quality.keeps(self.metric, self.truth("validation"), before, after, points, self.seed)
 
     def details(self, shipped: Shipped, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
-        """Confusion and recall by class, for classes."""
-        if self.data.task != "classification":
-            return {}
+        """Confusion and recall by class, for classes; of tables and estimators what explains them."""
+        found = self.by_class(before, after) if self.data.task == "classification" else {}
+        if explain.wanted(shipped, self.data):
+            found |= explain.explain(shipped, self.data, self.metric, self.outputs["test"], measured_on(len(after)), self.explain_seconds,
+                                     self.seed)
+        return found
+
+    def by_class(self, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
         y = self.truth("test")
         names = self.data.classes or tuple(str(label) for label in range(int(max(y.max(), after.max())) + 1))
         return {"confusion": quality.confusion(y, after, len(names)),

@@ -15,6 +15,7 @@ from optimizers.measurement import Measurement
 REPEATS = 41
 SAMPLE_SECONDS = 0.002      # calls are grouped until a sample takes this long, so the clock's own cost vanishes
 BATCHES = {1: "latency_ms", 64: "latency_b64_ms"}
+OF_TABLES = {1000: "latency_b1000_ms"}      # where a row is short, many are asked at once
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from optimizers.candidate import ClassRow, Fidelity
+from optimizers.candidate import ClassRow, Dependence, Fidelity, Importance, Scores
 from optimizers.coding.transfer import NO_GAIN
 from optimizers.goal import Breach, Goal
-from optimizers.measure import device_model, latency, sparse_size
+from optimizers.measure import device_model, explain, latency, sparse_size
 from optimizers.measure.judge import judge_of
 from optimizers.measure.memory import arithmetic, needs
 from optimizers.measure.shipped import Shipped
@@ -35,6 +35,10 @@ class Figures:
     classes: tuple[ClassRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     fidelity: tuple[Fidelity, ...] = ()
+    importance: tuple[Importance, ...] = ()
+    dependence: tuple[Dependence, ...] = ()
+    scores: tuple[Scores, ...] = ()
+    residuals: tuple[tuple[float, float], ...] = ()
     notes: tuple[str, ...] = ()
     likely: bool = False
 
@@ -51,9 +55,10 @@ class Yardstick:
     answers: dict[str, Any] = field(default_factory=dict)        # of the baseline, by split
     scores: dict[str, float] = field(default_factory=dict)
     costs: dict[str, Measurement] = field(default_factory=dict)         # of the baseline
+    explain_seconds: float = explain.SECONDS                            # for each file, about
 
     def __post_init__(self) -> None:
-        self.judge = judge_of(self.data, self.goal.metric, self.seed)
+        self.judge = judge_of(self.data, self.goal.metric, self.seed, self.explain_seconds)
 
     def validation(self, shipped: Shipped) -> float:
         """The goal's metric on the validation split: what every choice is made by."""
@@ -70,6 +75,7 @@ class Yardstick:
             self.costs = measured
         held, broke = self.gate(shipped, validation, test, measured)
         details = self.judge.details(shipped, self.answers["test"], test)
+        measured |= details.pop("measurements", {})
         notes = (*self.notes(measured, shipped, first), *details.pop("notes", ()))
         return Figures(measured, self.judge.score("validation", validation), not broke, broke, held, notes=notes,
                        likely=self.likely(validation), change=None if first else self.judge.change(self.answers["test"], test), **details)
@@ -94,7 +100,7 @@ class Yardstick:
     def time(self, shipped: Shipped) -> dict[str, Measurement]:
         found = {}
         contestants = {"baseline": self.baseline, "this": shipped} if self.baseline is not shipped else {"this": shipped}
-        for batch, name in latency.BATCHES.items():
+        for batch, name in (latency.BATCHES | (latency.OF_TABLES if len(self.data.row_shape) == 1 else {})).items():
             if batch > 1 and shipped.fixed_batch:
                 continue
             race = latency.race(contestants, self.data.test.x, batch, seconds=1.5)

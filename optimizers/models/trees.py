@@ -50,11 +50,11 @@ class Trees:
     @property
     def depths(self) -> np.ndarray:
         """(trees,) comparisons on the longest way of each tree: what a row costs at worst."""
-        deep, level, found = 0, {int(root): number for number, root in enumerate(self.roots)}, np.zeros(len(self.roots), np.int64)
-        while level:
-            split = {node: tree for node, tree in level.items() if self.feature[node] != LEAF}
-            found[list(set(split.values()))] = deep = deep + 1
-            level = {int(child): tree for node, tree in split.items() for child in (self.left[node], self.right[node])}
+        node, tree, deep, found = self.roots, np.arange(len(self.roots)), 0, np.zeros(len(self.roots), np.int64)
+        while (inner := self.feature[node] != LEAF).any():
+            node, tree, deep = node[inner], tree[inner], deep + 1
+            found[tree] = deep
+            node, tree = np.concatenate([self.left[node], self.right[node]]), np.concatenate([tree, tree])
         return found
 
     def raw(self, x: np.ndarray) -> np.ndarray:

@@ -24,7 +24,9 @@ def pages(garden) -> dict[str, str]:
     job = {name: f"{team}/jobs/{getattr(garden, name).pk}" for name in states}
     return {"jobs": f"{team}/jobs/", "live": job["running"], "queued": job["queued"], "result": job["done"], "failed": job["failed"],
             "broken": job["broken"], "stopped": job["stopped"], "faithful": f"{team}/jobs/{garden.faithful.pk}",
-            "new-faithful": f"{team}/jobs/new?from={garden.faithful.pk}", "barren": job["barren"], "dashboard": f"{team}/",
+            "new-faithful": f"{team}/jobs/new?from={garden.faithful.pk}", "barren": job["barren"],
+            "study": f"{team}/jobs/{garden.studied.pk}", "amounts": f"{team}/jobs/{garden.amounts.pk}",
+            "new-study": f"{team}/jobs/new?dataset={garden.studied.dataset_id}&study=on", "dashboard": f"{team}/",
             "library": f"{team}/library/",
             "model": f"{team}/library/{garden.model.pk}", "dataset": f"{team}/library/{garden.dataset.pk}",
             "refused": f"{team}/library/{garden.refused.pk}", "new-job": f"{team}/jobs/new", "devices": f"{team}/devices/",
@@ -46,7 +48,7 @@ def session_of(user) -> str:
 def main(folder: Path, wanted: list[str]) -> None:
     data = Path(tempfile.mkdtemp(prefix="espalier-shots-"))
     os.environ |= {"ESPALIER_DATA": str(data), "DJANGO_SETTINGS_MODULE": "webapp.settings", "ESPALIER_DEBUG": "1"}
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "webapp")]
+    sys.path.insert(0, str(ROOT))
     import django
 
     django.setup()
@@ -60,10 +62,13 @@ def main(folder: Path, wanted: list[str]) -> None:
         with (data / "servers.log").open("ab") as log:
             children = [start(postgres.Postgres(data), postgres.START_S, log), start(valkey.Valkey(data), valkey.START_S, log)]
             call_command("migrate", verbosity=0)
-            import sample
+            from tests.webapp import sample
 
             garden = sample.plant()
             garden.faithful = sample.faithful(garden)
+            from tests.webapp import sample_tables
+
+            garden.studied, garden.amounts = sample_tables.studied(garden), sample_tables.amounts(garden)
             web, address = serve(dict(os.environ), data / "web.log")
             shoot(folder, address, session_of(garden.alice), {n: p for n, p in pages(garden).items() if not wanted or n in wanted})
     finally:

@@ -39,7 +39,7 @@ class Draft:
         self.goal = self.read_goal()
         self.budget = Budget(minutes=self.number("minutes", 0.1, 24 * 60, "minutes"),
                              candidates=None if not data.get("candidates") else int(self.number("candidates", 1, 200, "candidates") or 1),
-                             sensitivity=data.get("sensitivity") == "on")
+                             sensitivity=data.get("sensitivity") == "on", study=self.studies and data.get("study") == "on")
         self.seed = int(self.number("seed", 0, 2**31 - 1, "seed") or 0)
         self.how = data.get("how") if data.get("how") in ("plan", "choose", "paste") else "plan"
         self.steps = forms_of(data)
@@ -93,6 +93,12 @@ class Draft:
 
     def metrics(self) -> tuple[str, ...]:
         return metrics(self.model_card, self.dataset_card)
+
+    @property
+    def studies(self) -> bool:
+        """Whether families of estimators can be compared: on labelled rows of numbers, without a model."""
+        card = self.dataset_card
+        return self.model is None and card is not None and len(card.row_shape) == 1 and card.task != "unlabelled"
 
     def read_recipe(self) -> Recipe | None:
         """The recipe of "choose" and "paste"; None for "plan for me", and where it has a mistake."""

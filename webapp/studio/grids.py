@@ -212,3 +212,42 @@ def ticks_between(low: float, high: float, about: int = 5) -> list[float]:
     size = 10.0 ** math.floor(math.log10(wish))
     step = next(size * m for m in (1, 2, 5, 10) if size * m >= wish * 0.999)
     return [round(n * step, 10) for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The confusion matrix as it is. totals: (rows, recall, precision, F1) of each class, in % but for the rows."""
+
+    grid: Grid
+    totals: tuple[tuple[str, tuple[str, str, str, str]], ...]
+    worst: str                  # the class with the lowest F1
+
+
+def matrix(c: Candidate) -> Matrix | None:
+    """Rows: true class, columns: predicted. Of many classes the grid shows those that are confused most, the totals all."""
+    counts = c.confusion
+    if not any(map(any, counts)):
+        return None
+    names = c.class_names or tuple(str(n) for n in range(len(counts)))
+    wrong = [[0 if i == j else count for j, count in enumerate(row)] for i, row in enumerate(counts)]
+    shown = busiest(wrong) if len(counts) > WIDEST else list(range(len(counts)))
+    most = max((wrong[i][j] for i in shown for j in shown), default=0)
+    rows = tuple((names[i], tuple(Cell(f"{counts[i][j]:,}" if counts[i][j] else "·", (tone(wrong[i][j], most) + (
+        " is-diagonal" if i == j else "")).strip(), f"{names[i]} called {names[j]}: {counts[i][j]:,} of {sum(counts[i]):,}")
+        for j in shown)) for i in shown)
+    note = f"The {WIDEST} classes that are confused most, of {len(counts)}." if len(counts) > WIDEST else ""
+    figures = [of_class(counts, i) for i in range(len(counts))]
+    _, lowest = min((f1, i) for i, (_, _, _, f1) in enumerate(figures) if f1 is not None)
+    return Matrix(Grid(tuple(names[j] for j in shown), rows, note),
+                  tuple((name, (f"{n:,}", words.pct(recall), words.pct(precision), words.pct(f1)))
+                        for name, (n, recall, precision, f1) in zip(names, figures, strict=False)), names[lowest])
+
+
+def of_class(counts: tuple[tuple[int, ...], ...], i: int) -> tuple[int, float | None, float | None, float | None]:
+    """(rows, recall, precision, F1); None where it would divide by nothing.
+
+    >>> of_class(((8, 2), (4, 6)), 0)
+    (10, 0.8, 0.6666666666666666, 0.7272727272727273)
+    """
+    hits, rows, called = counts[i][i], sum(counts[i]), sum(row[i] for row in counts)
+    return rows, hits / rows if rows else None, hits / called if called else None, 2 * hits / (rows + called) if rows + called else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
@@ -11,7 +11,7 @@ from jobs import cancel as cancelling
 from jobs import submit
 from jobs.models import Job
 from optimizers.errors import OptimizerError
-from webapp.studio import curves, finding, front, howto, present, running, verdict, walk
+from webapp.studio import curves, finding, front, howto, present, running, study, verdict, walk
 from webapp.studio.compare import comparison
 from webapp.studio.finding import Found, found, job_of
 from webapp.teams.gate import team_view
@@ -28,7 +28,7 @@ def job(request: HttpRequest, team: Team, job: Any) -> HttpResponse:
         return render(request, "studio/live.html", live_page(found(row)))
     if row.state == Job.State.FAILED:
         return render(request, "studio/failed.html", failed_page(found(row)))
-    return render(request, "studio/result.html", result_page(found(row), request.GET.get("pick"), request.GET.getlist("compare")))
+    return render(request, "studio/result.html", result_page(found(row), request.GET))
 
 
 @require_safe
@@ -80,19 +80,21 @@ def live_page(at: Found) -> dict[str, Any]:
     }
 
 
-def result_page(at: Found, pick: str | None, compare: list[str]) -> dict[str, Any]:
-    shown = present.result(at.candidates, at.goal, at.device, at.job.result, pick)
+def result_page(at: Found, asked: QueryDict) -> dict[str, Any]:
+    """asked: pick, the candidate to look at; compare, those to lay side by side; class, whose scores to look at."""
+    shown = present.result(at.candidates, at.goal, at.device, at.job.result, asked.get("pick"))
     chosen, picked = shown.chosen, shown.picked
     attempt, _ = finding.attempt_of(at.job)
     picked_files = at.files.get(picked.key, []) if picked else []
     points = finding.curve_points(at.job) if picked else []
     return {
-        "job": at.job, "found": at, "r": shown, "why": present.why(shown), "attempt": attempt,
+        "job": at.job, "found": at, "r": shown, "why": present.why(shown, asked.get("class")), "attempt": attempt,
+        "study": study.chart(at.candidates, at.goal, chosen.key if chosen and shown.recommended else None),
         "files": at.files.get(chosen.key, []) if chosen else [], "picked_files": picked_files,
         "job_files": at.files.get("", []), "models": at.files,
         "curves": curves.charts(points, picked.key) if picked else [],
         "densities": curves.densities(points, picked.key) if picked else None,
-        "compared": comparison(at.candidates, compare),
+        "compared": comparison(at.candidates, asked.getlist("compare")),
         "log": finding.log(at.job, 12) if not at.candidates else [],
         "howto": howto.howto(at.job, picked, picked_files, finding.readme(picked_files)) if picked else [],
     }

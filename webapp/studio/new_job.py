@@ -19,6 +19,7 @@ from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.goal import FIDELITY, METRICS
 from optimizers.search.dry_run import dry_run
+from optimizers.search.estimate import STUDIED
 from optimizers.search.match import refuse
 from webapp.devices.shelf import kinds_of, shelf
 from webapp.library.present import in_order
@@ -72,7 +73,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
         "before": earlier_baseline(draft), "fidelity": FIDELITY, "feed_scales": feeding.SCALES, "feed_layouts": feeding.LAYOUTS,
-        "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
+        "resamplings": STUDIED, "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
     }
 
 
@@ -149,6 +150,8 @@ def command(draft: Draft) -> str:
         parts.append(f"--max-drop {draft.goal.max_drop:g}")
     if draft.budget.minutes:
         parts.append(f"--minutes {draft.budget.minutes:g}")
+    if draft.budget.study:
+        parts.append("--study")
     return " ".join([*parts, "--out fitted"])
 
 

@@ -15,14 +15,14 @@ from webapp.teams.models import Team
 
 
 def prefilled(team: Team, asked: QueryDict, devices: dict[str, Device]) -> QueryDict:
-    """Form data for a fresh page. `asked`: the address's ?model= &dataset= &device= &from=<job id>."""
+    """Form data for a fresh page. `asked`: the address's ?model= &dataset= &device= &study=on &from=<job id>."""
     data = QueryDict(mutable=True)
     values: dict[str, Any] = {"device": default_device(devices), "hold": "drop", "drop": "1.0", "minutes": "5", "seed": "0", "how": "plan",
                               "sensitivity": "on"}
     if earlier := job_of(team, asked.get("from", "")):
         values |= from_job(earlier)
         values |= without(earlier, asked.get("candidate", ""), asked.getlist("exclude"))
-    values |= {field: asked[field] for field in ("model", "dataset", "device") if asked.get(field)}
+    values |= {field: asked[field] for field in ("model", "dataset", "device", "study") if asked.get(field)}
     if not values.get("dataset"):
         values["dataset"] = newest(team, Asset.Kind.DATASET) if not asked.get("model") else match_for(team, str(asked["model"]))
     for name, value in values.items():
@@ -77,7 +77,7 @@ def from_job(job: Job) -> dict:
     values = {"model": str(job.model_id or ""), "dataset": str(job.dataset_id or ""), "device": (job.device or {}).get("name", ""),
               "metric": goal.get("metric", ""), "seed": str(job.seed), "minutes": plain(budget.get("minutes") or 5),
               "candidates": plain(budget["candidates"]) if budget.get("candidates") else "",
-              "sensitivity": "on" if budget.get("sensitivity") else ""}
+              "sensitivity": "on" if budget.get("sensitivity") else "", "study": "on" if budget.get("study") else ""}
     if goal.get("max_drop") is not None:
         values |= {"hold": "drop", "drop": plain(goal["max_drop"] * 100)}
     elif goal.get("floor") is not None:

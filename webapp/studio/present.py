@@ -12,7 +12,7 @@ from optimizers.measurement import Measurement
 from optimizers.recipe import Recipe
 from optimizers.search.evidence import ONLY
 from optimizers.search.verdict import beaten as beaten_among
-from webapp.studio import front, grids, noise, verdict
+from webapp.studio import front, grids, matters, noise, residuals, scoring, verdict
 from webapp.studio.axes import Axis, Quality, first_axis, quality_of, usable, value
 from webapp.studio.steps import keeps
 from webapp.studio.waterfall import Waterfall, waterfall
@@ -101,6 +101,10 @@ class Why:
     classes: grids.ClassChart | None
     confusion: grids.Grid | None
     noise: noise.Chart | None
+    matrix: grids.Matrix | None
+    matters: matters.Chart | None
+    scores: scoring.Chart | None
+    residuals: residuals.Chart | None
     steps: tuple[tuple[str, str], ...]      # of the recipe: its label, and all its parameters
 
 
@@ -141,15 +145,16 @@ def result(candidates: list[Candidate], goal: Goal, device: Device | None, done:
         chart=front.chart(candidates, goal, best.key if fits and best else None, picked.key if picked else None))
 
 
-def why(result: Result) -> Why:
-    """The sections below the front, for the candidate that is picked."""
+def why(result: Result, label: str | None = None) -> Why:
+    """The sections below the front, for the candidate that is picked. label: the class whose scores are looked at."""
     c = result.picked
     if c is None:
-        return Why((), None, None, False, None, None, None, ())
+        return Why((), None, None, False, None, None, None, None, None, None, None, ())
     rows = grids.sensitivity(c) or (grids.sensitivity(result.baseline, c) if result.baseline else None)
     excludes = any(keeps(step.get("technique", "")) for step in c.recipe.get("steps", []))
     return Why(tuple(facts(c)), waterfall(c, result.baseline, result.quality, result.goal.limits), rows, excludes, grids.class_chart(c),
-               grids.confusion_change(c, result.baseline), noise.chart(c), recipe_words(c))
+               grids.confusion_change(c, result.baseline), noise.chart(c), grids.matrix(c), matters.chart(c), scoring.chart(c, label),
+               residuals.chart(c), recipe_words(c))
 
 
 def table_axes(goal: Goal, axes: list[Axis]) -> list[Axis]:
@@ -199,8 +204,10 @@ def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
 LABELS = {
     "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "agreement": "Agreement", "cosine": "Cosine", "sqnr_db": "SQNR",
     "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "download_kib": "Download", "macs": "MACs",
-    "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
-    "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
+    "auc": "AUC", "brier": "Brier score", "log_loss": "Log loss",
+    "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "latency_b1000_ms": "1,000 rows",
+    "speedup": "Speed-up", "speedup_b64": "Speed-up, 64", "speedup_b1000": "Speed-up, 1,000", "energy_mj": "Energy",
+    "fit_seconds": "Training", "trees": "Trees", "tree_nodes": "In them", "tree_depth": "Deepest",
 }
 
 

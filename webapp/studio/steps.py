@@ -10,7 +10,7 @@ from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
 from optimizers.recipe import Recipe, build
 from optimizers.technique import Technique
-from webapp.forms import TechniqueForm, form_for
+from webapp.forms import Choices, TechniqueForm, form_for
 
 MOST = 20       # steps in one recipe
 
@@ -80,7 +80,8 @@ def edited(data: QueryDict, do: str) -> QueryDict:
         for key, values in added(data.get("new_technique", ""), max(map(int, keys), default=-1) + 1):
             if len(keys) < MOST:
                 keys.append(key)
-                data.update(values)
+                for name, value in values.items():
+                    data.setlist(name, value if isinstance(value, list) else [value])
     elif key in keys:
         place = keys.index(key)
         keys.pop(place)
@@ -90,7 +91,7 @@ def edited(data: QueryDict, do: str) -> QueryDict:
     return data
 
 
-def added(wish: str, first: int) -> list[tuple[str, dict[str, str]]]:
+def added(wish: str, first: int) -> list[tuple[str, dict[str, Any]]]:
     """The steps that one choice adds, each with its key and form data: a technique, or every step of a chain ("chain half")."""
     if wish in TECHNIQUES:
         return [(str(first), {f"technique-{first}": wish})]
@@ -100,6 +101,10 @@ def added(wish: str, first: int) -> list[tuple[str, dict[str, str]]]:
             for key in shown["step"]]
 
 
+def fields_of(technique: str) -> dict[str, Any]:
+    return form_for(TECHNIQUES[technique]).base_fields if technique in TECHNIQUES else {}
+
+
 def as_data(recipe: dict[str, Any], first: int = 0) -> dict[str, Any]:
     """Form data that shows a stored recipe dump as chosen techniques, numbered from `first`."""
     data: dict[str, Any] = {"step": []}
@@ -107,9 +112,10 @@ def as_data(recipe: dict[str, Any], first: int = 0) -> dict[str, Any]:
         key = str(number)
         data["step"].append(key)
         data |= {f"technique-{key}": step["technique"], f"sent-{key}": "1"}
+        ticked = {name for name, field in fields_of(step["technique"]).items() if isinstance(field, Choices)}
         for name, value in (step.get("params") or {}).items():
             if isinstance(value, (list, tuple)):
-                value = ", ".join(map(str, value))
+                value = list(value) if name in ticked else ", ".join(map(str, value))
             if value is not None and value is not False:
-                data[f"{key}-{name}"] = "on" if value is True else str(value)
+                data[f"{key}-{name}"] = "on" if value is True else value if isinstance(value, list) else str(value)
     return data

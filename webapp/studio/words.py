@@ -162,7 +162,7 @@ def in_unit(value: float | None, unit: str) -> tuple[str, str]:
         return kib(value)
     if unit == "times":
         return sig(value), "×"
-    if unit.lower() in ("macs", "instructions", "parameters", "count", ""):
+    if unit.lower() in ("macs", "instructions", "parameters", "count", "trees", "nodes", "levels", ""):
         text, letter = si(value)
         return text, f"{letter} {unit}".strip()
     return sig(value), unit

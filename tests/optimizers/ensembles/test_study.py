@@ -70,3 +70,15 @@ def test_little_time_makes_fewer_resamplings_or_none(tmp_path):
     assert study(Forest(trees=60), data, Context(tmp_path), seconds=0.01) is None
     found = study(BaseModel(), data, Context(tmp_path), seconds=1e9)
     assert found.resamples == 20 and found.rows == 2000 and "20 resamplings" in found.how
+
+
+def test_the_ranges_hold_the_truth_about_as_often_as_they_say():
+    """Answers are normal about 0.5 with variance 1, the aim is 0: bias 0.25, variance 1, rows independent."""
+    from optimizers.ensembles.study import ranges
+
+    rng = np.random.default_rng(4)
+    inside = np.zeros(2)
+    for _ in range(200):
+        (low, high), (least, most) = ranges(rng.normal(0.5, 1, (20, 30, 1)), np.zeros((30, 1)))
+        inside += low <= 0.25 <= high, least <= 1 <= most
+    assert (inside / 200 >= 0.90).all() and (inside / 200 <= 0.99).all()
