@@ -20,8 +20,10 @@ class Reading:
     sentences: tuple[str, ...]
 
 
-def reading(heads: Heads, tree: Candidate | None) -> Reading:
-    """heads: the best member of each family.  tree: what they are held against, where one tree was studied."""
+def reading(heads: Heads, tree: Candidate | None, missing: tuple[str, ...] = ()) -> Reading:
+    """heads: the best member of each family.  tree: what they are held against, where one tree was studied.  missing: titles of
+    estimators that there was no time to study.
+    """
     said = []
     if tree and tree.study:
         before = tree.study
@@ -29,6 +31,9 @@ def reading(heads: Heads, tree: Candidate | None) -> Reading:
         said.append(f"One tree errs by {written(before.loss)} on your data, {larger}: {written(before.bias)} of bias and "
                     f"{written(before.variance)} of variance.")
         said += [against(family, c, tree) for family, c in heads if c is not tree and c.study]
+    said += [by_count(heads)] if by_count(heads) else []
+    if missing:
+        said.append(f"Too little time was left to study {listed(list(missing))}; give the job more minutes.")
     return Reading(lead(heads), (*said, *caveats(heads)))
 
 
@@ -40,7 +45,7 @@ def lead(heads: Heads) -> str:
     (first, _, best), (second, _, other) = ranked[:2]
     alike = [row for row in ranked if row[2] is best or not apart(best, row[2])]
     if len(alike) == 1:
-        return f"{capital(first)} errs least on your data: {written(best.loss)}, and {second} {written(other.loss)}."
+        return f"{capital(first)} errs least on your data by {best.measure}: {written(best.loss)}, and {second} {written(other.loss)}."
     timed = [value(c, "latency_ms") or 0.0 for _, c, _ in alike]
     taken = timed.index(min(timed)) if all(timed) else 0
     if not taken:
@@ -48,6 +53,18 @@ def lead(heads: Heads) -> str:
     times = timed[0] / timed[taken]
     slower = f", and {words.sig(times, 2)} times slower" if times >= 1.5 else ""
     return f"Take {alike[taken][0]}. {capital(first)} is not measurably better{slower}."
+
+
+def by_count(heads: Heads) -> str:
+    """Where the share of wrong answers names another winner than the loss does, and why that can be."""
+    counted = [(called(family, c), c.study.zero_one[0], c.study.loss) for family, c in heads if c.study and c.study.zero_one]
+    if len(counted) < 2:
+        return ""
+    fewest, least = min(counted, key=lambda row: row[1]), min(counted, key=lambda row: row[2])
+    if fewest[1] == least[1]:
+        return ""
+    return (f"Counted in wrong answers {fewest[0]} is ahead of {least[0]}: {words.pct(fewest[1])}{words.THIN}% of them against "
+            f"{words.pct(least[1])}{words.THIN}%. The loss above also asks how honest the probabilities are.")
 
 
 def called(family: Family, c: Candidate) -> str:

@@ -75,8 +75,13 @@ def chart(candidates: list[Candidate], goal: Goal, recommended: str | None = Non
     return Chart(
         bars=tuple(bar(c, study, top, c.key == recommended) for c, study in studied),
         ticks=tuple((tick / top, f"{tick:g}") for tick in ticks_between(0, top)), heads=heads,
-        rows=tuple(table(heads, tree, goal)), told=reading.reading(heads, tree), measure=first.measure, how=first.how,
+        rows=tuple(table(heads, tree, goal)), told=reading.reading(heads, tree, unstudied(candidates)), measure=first.measure, how=first.how,
         zero_one=any(study.zero_one for _, study in studied))
+
+
+def unstudied(candidates: list[Candidate]) -> tuple[str, ...]:
+    """Titles of those that fit an estimator in one step, as the studied ones do, and have no study."""
+    return tuple(c.title for c in candidates if not c.study and len(c.recipe.get("steps", [])) == 1 and family_of(c).key != "network")
 
 
 def loss(c: Candidate) -> float:
@@ -123,7 +128,7 @@ def table(heads: tuple[tuple[Family, Candidate], ...], tree: Candidate | None, g
                         interval=lambda m: f"[{quality.text(m.low)}, {quality.text(m.high)}]"))
     if any(c.change for c in members):
         rows.append(Row("Against the first that was measured", tuple(change(c) for c in members), measured=True))
-    rows += [figures("Training time", members, "fit_seconds", lambda v: (words.duration(v), "")),
+    rows += [figures("Training time", members, "fit_seconds", lambda v: (words.duration(v), "") if v >= 1 else (words.sig(v, 2), "s")),
              figures("Rows a second, one by one", members, "latency_ms", lambda v: words.si(1000 / v)),
              figures("Rows a second, 1,000 at once", members, "latency_b1000_ms", lambda v: words.si(1e6 / v)),
              figures("Size", members, "size_kib", words.kib)]

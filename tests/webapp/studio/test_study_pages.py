@@ -80,13 +80,21 @@ def head(title: str, loss: float, latency: float, half: float = 0.01):
 
 
 @pytest.mark.parametrize(("boosting", "stacking", "said"), [
-    ((0.20, 1.0), (0.30, 9.0), "Boosting errs least on your data: 0.200, and stacking 0.300."),
+    ((0.20, 1.0), (0.30, 9.0), "Boosting errs least on your data by Brier score: 0.200, and stacking 0.300."),
     ((0.201, 1.0), (0.200, 9.0), "Take boosting. Stacking is not measurably better, and 9.0 times slower."),
     ((0.200, 1.0), (0.201, 9.0), "Take boosting: it errs least, though not measurably less than stacking."),
 ])
 def test_the_lead_claims_no_more_than_the_intervals(boosting, stacking, said):
     heads = ((families.FAMILIES["boosting"], head("b", *boosting)), (families.FAMILIES["stacking"], head("s", *stacking)))
     assert reading.lead(heads) == said
+
+
+def test_what_had_no_time_and_what_the_count_says_otherwise_is_told():
+    rows = [of_class(*family) for family in FAMILIES[:4]]
+    bare = rows[3].model_copy(update={"study": None})
+    told = " ".join(study.chart([*rows[:3], bare], Goal(max_drop=None)).told.sentences)
+    assert "Too little time was left to study LightGBM;" in told
+    assert "Counted in wrong answers bagging is ahead of the linear model: 14.3" in told
 
 
 def test_a_study_without_intervals_says_so():
