@@ -16,28 +16,37 @@ from optimizers.models.audit_disguise import refuse_disguise
 if TYPE_CHECKING:
     from optimizers.data.source import Source
 
+Report = Callable[[float, str], None]        # share done, 0 to 1, and a note
+
+
+def silent(fraction: float, note: str = "") -> None:
+    """For those whom nobody watches."""
+
+
 WAYS = ("Upload a zip of class folders (train/cats/1.jpg, ...), a .npz with x and y, a zip of idx .gz files, or a .csv table.")
 
 
 @dataclass(frozen=True)
 class Format:
-    """suffixes: what a file of this kind may be called.  reader: module:function(path, options, work) -> Source."""
+    """suffixes: what a file of this kind may be called.  reader: module:function(path, options, work) -> Source.
+    long: the reader takes a fourth argument, to be told how far it is."""
 
     suffixes: tuple[str, ...]
     reader: str
+    long: bool = False
 
-    def open(self, path: Path, options: Mapping[str, Any], work: Path) -> Source:
+    def open(self, path: Path, options: Mapping[str, Any], work: Path, report: Report = silent) -> Source:
         module, function = self.reader.split(":")
         opener: Callable[..., Source] = getattr(importlib.import_module(module), function)
         work.mkdir(parents=True, exist_ok=True)
-        return opener(path, options, work)
+        return opener(path, options, work, report) if self.long else opener(path, options, work)
 
 
 FORMATS = {
     "images": Format((".zip",), "optimizers.data.images:open_images"),
     "idx": Format((".zip",), "optimizers.data.idx:open_idx"),
     "npz": Format((".npz",), "optimizers.data.npz:open_npz"),
-    "csv": Format((".csv", ".tsv", ".txt"), "optimizers.data.table:open_csv"),
+    "csv": Format((".csv", ".tsv", ".txt"), "optimizers.data.table:open_csv", long=True),
 }
 
 
