@@ -47,8 +47,8 @@ class DatasetOptions(Value):
             found = cls.model_validate({name: value for name, value in said.items() if name in cls.model_fields and value is not None})
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part)[:60] for part in first["loc"] if part != "[key]")
-            raise OptimizerError(f"{first['msg']}; got {str(first['input'])[:60]!r}.", f"options.{place}", MENDS.get(str(first["loc"][0]), ""),
+            field, place = str(first["loc"][0]), ".".join(str(part)[:60] for part in first["loc"] if part != "[key]")
+            raise OptimizerError(f"{first['msg']}; got {str(first['input'])[:60]!r}.", f"options.{place}", MENDS.get(field, ""),
                                  "bad-option") from None
         if found.split in ("groups", "time", "column") and not found.split_by:
             raise OptimizerError(f"A split by {found.split} needs a column.", "options.split_by", "Name the column.", "bad-option")

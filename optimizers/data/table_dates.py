@@ -80,7 +80,8 @@ def parts(days: np.ndarray, first: float) -> np.ndarray:
     date = whole.astype("datetime64[D]")
     month = date.astype("datetime64[M]")
     year = month.astype("datetime64[Y]")
-    found = np.stack([year.astype(np.int64) + 1970, (month - year.astype("datetime64[M]")).astype(np.int64) + 1,
-                      (date - month.astype("datetime64[D]")).astype(np.int64) + 1, (whole + 3) % 7, days - first], axis=1).astype(np.float64)
+    month_of = (month - year.astype("datetime64[M]")).astype(np.int64) + 1
+    day_of = (date - month.astype("datetime64[D]")).astype(np.int64) + 1
+    found = np.stack([year.astype(np.int64) + 1970, month_of, day_of, (whole + 3) % 7, days - first], axis=1).astype(np.float64)
     found[gone] = np.nan
     return found

@@ -47,7 +47,8 @@ def coded(values: Sequence[Any]) -> np.ndarray:
     gone = np.isnan(numbers)
     if gone.all():
         return np.zeros(len(numbers), int)
-    edges = np.unique(np.quantile(numbers[::2][~gone[::2]] if not gone[::2].all() else numbers[~gone], np.linspace(0, 1, INTERVALS + 1)[1:-1]))
+    known = numbers[::2][~gone[::2]] if not gone[::2].all() else numbers[~gone]
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, INTERVALS + 1)[1:-1]))
     return np.where(gone, 0, 1 + np.searchsorted(edges, numbers, side="left"))
 
 

@@ -69,7 +69,8 @@ def of_date(column: Column, at: str) -> list[Problem]:
     form = column.form or ""
     found = [info(f"'{column.name}' holds dates ({form}): it becomes year, month, day, weekday and days since the first.", at,
                   "Choose text to leave it out.", "date")]
-    if form == "day-month-year" and column.dates.get("month-day-year") == column.dates[form]:
+    other = column.dates.get("month-day-year")
+    if form == "day-month-year" and other is not None and other.cells == column.dated:
         found.append(warn(f"Nothing tells day from month in '{column.name}'; the day was taken to come first.", at,
                           "Write dates as 2026-11-25.", "ambiguous-date"))
     if gone := column.present - column.dated:

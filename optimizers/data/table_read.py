@@ -77,7 +77,7 @@ def comments_in(lines: list[str]) -> int:
     """
     count = 0
     while count < len(lines) - 1 and lines[count].startswith(COMMENTS) and not any(
-            0 < lines[count].count(d) >= lines[-1].count(d) for d in DELIMITERS):
+            0 < lines[-1].count(d) <= lines[count].count(d) for d in DELIMITERS):
         count += 1
     return count
 

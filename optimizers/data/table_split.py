@@ -66,8 +66,8 @@ def by_time(found: Encoded, by: Column | None, where: str) -> Divided:
         part = np.where(moments >= order[test], TEST, np.where(moments >= order[validation], VALIDATION, TRAIN)).astype(np.int8)
     gone = int(np.isnan(moments).sum())
     about = [warn(f"{gone:,} rows without a moment are in train.", where, "Fill them in, or drop those rows.", "no-moment")] if gone else []
-    how = f"by '{by.name}': the newest {100 * (part == TEST).mean():.0f} % are test, the {100 * (part == VALIDATION).mean():.0f} % before " \
-          "them validation"
+    shares = {which: round(100 * float((part == which).mean())) for which in (TEST, VALIDATION)}
+    how = f"by '{by.name}': the newest {shares[TEST]} % are test, the {shares[VALIDATION]} % before them validation"
     return Divided(part, how, (*leaks(found.hashes, part), *small_parts(part), *about))
 
 
@@ -94,5 +94,5 @@ def unseen(parted: Divided, labels: np.ndarray | None, classes: tuple[str, ...],
     if not len(lost) or dotted:                 # labels with dots at their end are a warning of their own
         return []
     names = ", ".join(f"'{classes[c][:40]}'" for c in lost[:10])
-    return [warn(f"{'The class ' + names + ' is' if len(lost) == 1 else 'The classes ' + names + ' are'} in no row of train, so it cannot be "
-                 "learned.", where, "Choose another split, add rows to train, or leave those rows out.", "class-not-in-train")]
+    return [warn(f"Nothing can be learned of {names}: no row of train has {'this class' if len(lost) == 1 else 'these classes'}.", where,
+                 "Choose another split, add rows to train, or leave those rows out.", "class-not-in-train")]
