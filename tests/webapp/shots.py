@@ -27,6 +27,7 @@ def pages(garden) -> dict[str, str]:
             "new-faithful": f"{team}/jobs/new?from={garden.faithful.pk}", "barren": job["barren"], "dashboard": f"{team}/",
             "library": f"{team}/library/",
             "model": f"{team}/library/{garden.model.pk}", "dataset": f"{team}/library/{garden.dataset.pk}",
+            "table": f"{team}/library/{garden.table.pk}", "inspecting": f"{team}/library/{garden.inspecting.pk}",
             "refused": f"{team}/library/{garden.refused.pk}", "new-job": f"{team}/jobs/new", "devices": f"{team}/devices/",
             "device": f"{team}/devices/stm32h743", "team": f"{team}/team/"}
 
@@ -63,7 +64,7 @@ def main(folder: Path, wanted: list[str]) -> None:
             import sample
 
             garden = sample.plant()
-            garden.faithful = sample.faithful(garden)
+            garden.faithful, garden.table, garden.inspecting = sample.faithful(garden), sample.table(garden), sample.inspecting(garden)
             web, address = serve(dict(os.environ), data / "web.log")
             shoot(folder, address, session_of(garden.alice), {n: p for n, p in pages(garden).items() if not wanted or n in wanted})
     finally:

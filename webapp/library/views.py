@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 from jobs.models import Asset, Job
 from optimizers.errors import OptimizerError
 from optimizers.models.zoo import ARCHITECTURES
-from webapp.library.again import corrections, inspect_again
+from webapp.library.again import FIELDS, corrections, inspect_again
 from webapp.library.matches import matches_of
 from webapp.library.present import details
 from webapp.teams import gate
@@ -88,4 +88,10 @@ def about(team, found: Asset) -> dict:
     """Everything the pane at the right shows."""
     used = gate.jobs(team).filter(Q(model=found) | Q(dataset=found)).exclude(state=Job.State.CANCELLED)
     return {"asset": found, "matches": matches_of(found) if found.state == Asset.State.READY else [], "used": used.count(),
-            "used_by": used.order_by("-created_at").defer("result", "plan", "recipe")[:5]} | details(found)
+            "used_by": used.order_by("-created_at").defer("result", "plan", "recipe")[:5], "inspection": inspection_of(found),
+            "corrected": found.kind == Asset.Kind.DATASET and bool(FIELDS & found.options.keys())} | details(found)
+
+
+def inspection_of(asset: Asset) -> Job | None:
+    """The job that looks at it, while it does."""
+    return asset.inspections.order_by("-created_at").first() if asset.state == Asset.State.INSPECTING else None
