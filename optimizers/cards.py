@@ -66,7 +66,7 @@ class ModelCard(Value):
 
 
 class ColumnCard(Value):
-    """A column of a table. type: number, category, date, text, id-like, constant, empty.  said: a person or the file gave the type.
+    """A column of a table. type: number, category, date, text, id-like, constant, empty.  said: a person gave the type.
 
     out: why it becomes no feature: its type, "target", "dropped" or "split"; empty where it does.  distinct: None above 10,000.
     low, high: numbers, or days as text.  bins: counts between low and high.  top: the most frequent values.

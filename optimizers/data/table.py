@@ -59,7 +59,7 @@ def open_table(table: Table, options: Mapping[str, Any], work: Path, report: Rep
 
 def surveyed(table: Table, wish: DatasetOptions, report: Report) -> tuple[list[Column], list[list[str]]]:
     """Every column's counts, and the first rows as they stand.  Raises OptimizerError: too few rows."""
-    columns = columns_of(table.names, {**table.types, **wish.types})
+    columns = columns_of(table.names, wish.types, table.types)
     first: list[list[str]] = []
     for block in table.blocks():
         first = first or [list(row) for row in zip(*(cells[:SHOWN_ROWS] for cells in block.cells))]

@@ -20,7 +20,7 @@ TRACKED = 10_000            # different values remembered a column
 TRACKED_IN_ALL = 2_000_000
 MOST_CATEGORIES = 64        # of a column that nobody called a category
 MOST_SAID = 1_000           # of one that somebody did
-ID_NAMES = {"id", "index", "uuid", "guid", "key", "rowid", "row_id", "unnamed: 0"}
+ID_NAMES = {"id", "index", "uuid", "guid", "key", "rowid", "row_id", "unnamed: 0", "__index_level_0__"}
 BEYOND = 2.0**63
 
 
@@ -37,11 +37,13 @@ class Dates:
 class Column:
     """Counts over all rows; what depends on single values is counted once `tracked` values differ, or by `close` at the end.
 
-    said: the type a person or the file gave.  values: how often each text occurs, until more than `tracked` differ (then `many`).
+    said: the type a person gave; told: the one that the file gives.  values: how often each text occurs, until more than `tracked`
+    differ (then `many`).
     """
 
     name: str
     said: Kind | None = None
+    told: Kind | None = None
     tracked: int = TRACKED
     rows: int = 0
     missing: int = 0
@@ -194,6 +196,8 @@ class Column:
             return "empty"
         if self.distinct == 1 and not self.many and (not self.missing or not self.texts):
             return "constant"
+        if self.told == "category" and not self.many and self.distinct <= MOST_SAID:
+            return "category"
         if self.dated >= 0.95 * self.present and not self.comma:
             return "date"
         if self.texts == 0 or ((self.many or self.distinct > MOST_CATEGORIES) and self.texts <= 0.05 * self.present):
@@ -230,6 +234,6 @@ def plain_numbers(cells: Sequence[str]) -> np.ndarray | None:
         return None
 
 
-def columns_of(names: Sequence[str], types: Mapping[str, Kind]) -> list[Column]:
+def columns_of(names: Sequence[str], said: Mapping[str, Kind], told: Mapping[str, Kind]) -> list[Column]:
     tracked = min(TRACKED, TRACKED_IN_ALL // len(names))
-    return [Column(name, types.get(name), tracked) for name in names]
+    return [Column(name, said.get(name), told.get(name), tracked) for name in names]

@@ -12,13 +12,11 @@ from pathlib import Path
 
 from optimizers.cards import Problem
 from optimizers.data.source import info
-from optimizers.data.split import TRAIN
-from optimizers.data.table_rows import MOST_COLUMNS, MOST_ROWS, Block, Table, is_missing, number_of, rows_at_once
+from optimizers.data.table_rows import LONGEST_CELL, MOST_ROWS, Block, Table, block_of, is_missing, number_of, refuse_names, rows_at_once
 from optimizers.errors import OptimizerError
 
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_LINE = 16 << 20     # characters
-LONGEST_CELL = 64 << 10
 SAMPLE = 200                # rows looked at to find delimiter and header
 NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1f\x7f\x81\x8d\x8f\x90\x9d]")
 COMMENTS = ("|", "#", "%")  # a line on top that begins so and has no other cell is none of the table
@@ -174,17 +172,6 @@ def looks_like_header(sample: list[list[str]]) -> bool:
     return not any(word in {row[place].strip() for row in below} for place, word in enumerate(words))
 
 
-def refuse_names(names: tuple[str, ...], where: str) -> None:
-    if len(names) > MOST_COLUMNS:
-        raise OptimizerError(f"The table has {len(names):,} columns; at most 2,000 are read.", where, "Drop columns.", "too-many-columns")
-    for place, name in enumerate(names):
-        if len(name) > 200:
-            raise OptimizerError(f"The name of column {place + 1} is longer than 200 characters.", where, "Shorten it.", "name-too-long")
-        if name in names[:place]:
-            raise OptimizerError(f"Two columns are called '{name}'.", f"{where}, columns {names.index(name) + 1} and {place + 1}",
-                                 "Rename or drop one of them.", "duplicate-column")
-
-
 def rows_of(path: Path, dialect: Dialect, told: list[int] | None = None) -> Iterator[list[str]]:
     """Every data row, header left out, empty lines left out.  Raises OptimizerError: ragged rows, cells too long, too many rows."""
     width, number, before = len(dialect.names), 0, csv.field_size_limit(LONGEST_CELL)
@@ -215,17 +202,13 @@ def rows_of(path: Path, dialect: Dialect, told: list[int] | None = None) -> Iter
         csv.field_size_limit(before)
 
 
-def blocks(path: Path, dialect: Dialect, part: int = TRAIN) -> Iterator[Block]:
+def blocks(path: Path, dialect: Dialect) -> Iterator[Block]:
     told, size, most = [0], path.stat().st_size, rows_at_once(len(dialect.names))
     held: list[list[str]] = []
     for row in rows_of(path, dialect, told):
         held.append(row)
         if len(held) == most:
-            yield block_of(held, told[0] / size, part)
+            yield block_of(held, told[0] / size)
             held = []
     if held:
-        yield block_of(held, 1.0, part)
-
-
-def block_of(rows: list[list[str]], read: float, part: int) -> Block:
-    return Block([[cell.strip() for cell in cells] for cells in zip(*rows)], min(read, 1.0), part)
+        yield block_of(held, 1.0)

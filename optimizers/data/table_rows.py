@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from optimizers.cards import Problem
 from optimizers.data.options import Kind
 from optimizers.data.split import TRAIN
+from optimizers.errors import OptimizerError
 
 MOST_COLUMNS = 2_000
 MOST_ROWS = 50_000_000
+LONGEST_CELL = 64 << 10     # characters
 CELLS = 500_000             # cells of a block, so that a wide table takes no more memory than a narrow one
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>"}
 
@@ -40,6 +42,7 @@ class Table:
     types: Mapping[str, Kind] = field(default_factory=dict)
     target: str | None = None
     problems: tuple[Problem, ...] = ()
+    unsaid: str | None = None           # what a cell is that a sparse file does not mention
 
     def with_bare_labels(self, place: int) -> Table:
         """Labels without the dots at their end, as the test file of Adult has them."""
@@ -65,3 +68,27 @@ def number_of(cell: str, comma: bool = False) -> float | None:
         return None if "_" in cell else float(cell.replace(",", ".") if comma else cell)
     except ValueError:
         return None
+
+
+def block_of(rows: list[list[str]], read: float, part: int = TRAIN) -> Block:
+    """Rows as columns of stripped cells."""
+    return Block([[cell.strip() for cell in cells] for cells in zip(*rows)], min(read, 1.0), part)
+
+
+def refuse_cells(cells: Sequence[Sequence[str]], names: Sequence[str], where: str) -> None:
+    """Cells that a CSV could not have either."""
+    for name, column in zip(names, cells):
+        if max(map(len, column)) > LONGEST_CELL:
+            raise OptimizerError("A cell is longer than 65,536 characters.", f"{where}, column '{name}'", "Drop the column.",
+                                 "cell-too-long")
+
+
+def refuse_names(names: tuple[str, ...], where: str) -> None:
+    if len(names) > MOST_COLUMNS:
+        raise OptimizerError(f"The table has {len(names):,} columns; at most 2,000 are read.", where, "Drop columns.", "too-many-columns")
+    for place, name in enumerate(names):
+        if len(name) > 200:
+            raise OptimizerError(f"The name of column {place + 1} is longer than 200 characters.", where, "Shorten it.", "name-too-long")
+        if name in names[:place]:
+            raise OptimizerError(f"Two columns are called '{name}'.", f"{where}, columns {names.index(name) + 1} and {place + 1}",
+                                 "Rename or drop one of them.", "duplicate-column")

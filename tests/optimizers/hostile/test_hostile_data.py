@@ -164,7 +164,7 @@ GOOD = [f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(40)]
     (",".join(f"c{i}" for i in range(2001)).encode() + b"\n" + b"1," * 2000 + b"1\n", "too-many-columns", ""),
     (table([row.replace("no", "yes") for row in GOOD]), "one-class", "'y'"),
     (table([f"{i},{i},name{i}" for i in range(40)]), "too-many-classes", ""),
-    (b"<!DOCTYPE html><html>", "html", ""), (b"PAR1" + bytes(50), "parquet", ""), (b"\xff\xfe\0\0a\0\0\0", "encoding", ""),
+    (b"<!DOCTYPE html><html>", "html", ""), (b"PAR1" + bytes(50), "suffix-differs", ""), (b"\xff\xfe\0\0a\0\0\0", "encoding", ""),
 ])
 def test_tables_that_are_none(tmp_path: Path, raw: bytes, code: str, where: str) -> None:
     (tmp_path / "data.csv").write_bytes(raw)
