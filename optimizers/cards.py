@@ -65,10 +65,35 @@ class ModelCard(Value):
     inspected_seconds: float = 0.0
 
 
+class ColumnCard(Value):
+    """A column of a table. type: number, category, date, text, id-like, constant, empty.  said: a person gave the type.
+
+    out: why it becomes no feature: its type, "target", "dropped" or "split"; empty where it does.  distinct: None above 10,000.
+    low, high: numbers, or days as text.  bins: counts between low and high.  top: the most frequent values.
+    gaps: per cent missing in each of 24 equal stretches of rows; empty where nothing is.
+    alone: how well it alone predicts the target on train, 0 (as well as knowing nothing) to 1, half of the rows learned from.
+    """
+
+    name: str
+    type: str
+    said: bool = False
+    out: str = ""
+    missing: int = 0
+    distinct: int | None = None
+    example: str | None = None
+    low: float | str | None = None
+    high: float | str | None = None
+    mean: float | None = None
+    bins: tuple[int, ...] = ()
+    top: tuple[tuple[str, int], ...] = ()
+    gaps: tuple[int, ...] = ()
+    alone: float | None = None
+
+
 class DatasetCard(Value):
     """An uploaded dataset, as inspection saw it."""
 
-    kind: Literal["images", "array", "table"]     # array: npz or idx;  images: a zip of class folders;  table: CSV
+    kind: Literal["images", "array", "table"]     # array: npz or idx;  images: a zip of class folders;  table: CSV and its like
     title: str                              # "Image folders, 750 images"
     rows: int = 0
     splits: dict[str, int] = {}             # {"train": 1257, "validation": 180, "test": 360}
@@ -78,8 +103,9 @@ class DatasetCard(Value):
     class_counts: tuple[int, ...] = ()
     row_shape: tuple[int, ...] = ()         # channels, height, width for pictures (as they would be served); (features,) for tables
     row_dtype: str = "uint8"
-    columns: tuple[dict[str, str | int | float | None], ...] = ()    # table: name, type, missing, distinct, example
+    columns: tuple[ColumnCard, ...] = ()
     target: str | None = None
+    targets: tuple[str, ...] = ()           # columns that could be the target, the likely ones first
     preview: tuple[str, ...] = ()           # pictures as data:image/png;base64 (at most 16, at most 64 px), or rows as JSON text
     preview_labels: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()

@@ -39,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     command("devices", devices, "list every device of the catalogue")
     one = command("inspect", inspect, "look at a model or dataset and say what is in it")
     one.add_argument("file", type=Path)
+    table_options(one)
     one = command("measure", measure, "measure a model as it is")
     files(one, positional=True)
     one.add_argument("--metric", choices=list(METRICS), help="what quality means")
@@ -55,9 +56,9 @@ def files(command: argparse.ArgumentParser, positional: bool = False) -> None:
         command.add_argument("model", type=Path, metavar="FILE")
     else:
         command.add_argument("--model", type=Path, help="ONNX, .pt2 or safetensors; leave it out to train one")
-    command.add_argument("--data", "--dataset", dest="data", type=Path, required=positional, help="zip, npz or CSV, with labels or without")
-    command.add_argument("--target", help="target column of a CSV")
-    command.add_argument("--unlabelled", action="store_true", help="take folders, y or the last column for no labels")
+    command.add_argument("--data", "--dataset", dest="data", type=Path, required=positional,
+                         help="zip, npz or a table, with labels or without")
+    table_options(command)
     command.add_argument("--preprocessing", metavar="WORDS", help="what the network was fed while it was trained, such as "
                          "'scale=standard mean=0.5 std=0.25 size=224x224'; what is left out is found by itself")
     command.add_argument("--architecture", help="zoo name, for a safetensors file")
@@ -65,6 +66,20 @@ def files(command: argparse.ArgumentParser, positional: bool = False) -> None:
     command.add_argument("--threads", type=int, default=2, help="for training; timing always uses one")
     if not positional:
         command.add_argument("--out", type=Path, help="folder for what is found")
+
+
+def table_options(command: argparse.ArgumentParser) -> None:
+    """Fields of DatasetOptions."""
+    command.add_argument("--target", help="target column of a table")
+    command.add_argument("--unlabelled", dest="task", action="store_const", const="unlabelled",
+                         help="take folders, y or the last column for no labels")
+    command.add_argument("--task", choices=["classification", "regression", "unlabelled"], help="what the target is; found without it")
+    command.add_argument("--type", action="append", metavar="COLUMN=TYPE", help="number, category, date or text; may be repeated")
+    command.add_argument("--drop", action="append", metavar="COLUMN", help="take it for no feature; may be repeated")
+    command.add_argument("--split", choices=["random", "groups", "time", "column"], help="how rows become train, validation and test")
+    command.add_argument("--split-by", metavar="COLUMN", help="the column that --split goes by")
+    command.add_argument("--validation", choices=["test", "train"], help="what it is taken from where only test is declared")
+    command.add_argument("--strip-labels", action="store_true", default=None, help="remove dots at the end of labels")
 
 
 def fit_command(command: argparse.ArgumentParser) -> None:
@@ -98,7 +113,7 @@ def devices(arguments: argparse.Namespace) -> int:
 def inspect(arguments: argparse.Namespace) -> int:
     from optimizers import desk
 
-    terminal.card(desk.card_of(arguments.file), arguments.json)
+    terminal.card(desk.card_of(arguments.file, desk.dataset_options(arguments)), arguments.json)
     return 0
 
 

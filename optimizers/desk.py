@@ -54,7 +54,7 @@ def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str
     dataset = card_of(arguments.data, dataset_options)
     if not isinstance(dataset, DatasetCard) or not (model is None or isinstance(model, ModelCard)):
         raise OptimizerError("A model stands where a dataset belongs, or the other way round.", str(arguments.data),
-                             "--model takes .onnx, .pt2 or .safetensors; --data takes a zip, npz or CSV.", "wrong-role")
+                             "--model takes .onnx, .pt2 or .safetensors; --data takes a zip, npz or a table.", "wrong-role")
     named = {} if arguments.model is None else {
         "model": str(arguments.model.resolve()), "model_name": arguments.model.name, "model_sha256": sha256(arguments.model)}
     return Task(
@@ -74,11 +74,16 @@ def options_of(arguments: Namespace, facts: dict[str, Any]) -> tuple[dict[str, A
         model["architecture"] = arguments.architecture
     if (wanted := arguments.preprocessing or facts.get("preprocessing")) and arguments.model:
         model["preprocessing"] = said(wanted)
-    if arguments.target:
-        dataset["target"] = arguments.target
-    if arguments.unlabelled:
-        dataset["task"] = "unlabelled"
-    return model, dataset
+    return model, dataset | dataset_options(arguments)
+
+
+def dataset_options(arguments: Namespace) -> dict[str, Any]:
+    """The fields of DatasetOptions that were said.  Raises OptimizerError."""
+    pairs = [pair.rpartition("=") for pair in arguments.type or ()]
+    if odd := next((kind for name, _, kind in pairs if not name), None):
+        raise OptimizerError(f"'{odd[:60]}' is no COLUMN=TYPE.", "--type", "Such as --type zip=category.", "bad-option")
+    named = {name: getattr(arguments, name) for name in ("target", "task", "drop", "split", "split_by", "validation", "strip_labels")}
+    return {name: value for name, value in (named | {"types": {name: kind for name, _, kind in pairs}}).items() if value}
 
 
 def goal_of(arguments: Namespace, model: ModelCard | None, dataset: DatasetCard) -> Goal:

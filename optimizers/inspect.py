@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from optimizers.cards import DatasetCard, ModelCard, Problem
+from optimizers.cards import ColumnCard, DatasetCard, ModelCard, Problem
+from optimizers.data.formats import Report, silent
 from optimizers.errors import OptimizerError
 from optimizers.task import Task
 
@@ -18,13 +19,16 @@ LONGEST = 900_000           # bytes of a card as JSON: the parent hears lines of
 MOST_PROBLEMS = 100
 
 
-def inspect(task: Task, folder: Path) -> ModelCard | DatasetCard:
-    """task.role says which of task.model and task.dataset, a path relative to `folder`, is looked at.  Raises OptimizerError."""
+def inspect(task: Task, folder: Path, report: Report = silent) -> ModelCard | DatasetCard:
+    """task.role says which of task.model and task.dataset, a path relative to `folder`, is looked at.  report: told the share done.
+
+    Raises OptimizerError.
+    """
     name = task.model if task.role == "model" else task.dataset
     if name is None:
         raise OptimizerError("There is no file to look at.", f"task.{task.role}", "Upload a file.", "no-file")
     start = time.monotonic()
-    card = model_card(folder / name, task) if task.role == "model" else dataset_card(folder / name, task, folder)
+    card = model_card(folder / name, task) if task.role == "model" else dataset_card(folder / name, task, folder, report)
     return bounded(card.model_copy(update={"inspected_seconds": round(time.monotonic() - start, 3)}), name)
 
 
@@ -38,7 +42,7 @@ def model_card(path: Path, task: Task) -> ModelCard:
     return card_of(path, kind, task.model_options)
 
 
-def dataset_card(path: Path, task: Task, folder: Path) -> DatasetCard:
+def dataset_card(path: Path, task: Task, folder: Path, report: Report) -> DatasetCard:
     from optimizers.data.formats import FORMATS, format_of
 
     form = FORMATS[format_of(path)]
@@ -46,7 +50,7 @@ def dataset_card(path: Path, task: Task, folder: Path) -> DatasetCard:
 
     home = folder if (folder / "task.json").is_file() else None      # a work folder takes scratch files, a user's own folder does not
     with tempfile.TemporaryDirectory(prefix="inspect-", dir=home) as work:
-        return card_of(form.open(path, task.dataset_options, Path(work)), 0.0)
+        return card_of(form.open(path, task.dataset_options, Path(work), report), 0.0)
 
 
 def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard:
@@ -64,7 +68,9 @@ def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard
     if isinstance(card, ModelCard):
         cuts = [{"layers": card.layers[:500]}, {"layers": card.layers[:50]}, {"layers": (), "operators": {}}]
     else:
-        cuts = [{"preview": (), "preview_labels": ()}, {"columns": tuple({**column, "example": None} for column in card.columns)}]
+        cuts = [{"preview": (), "preview_labels": ()},
+                {"columns": tuple(column.model_copy(update={"example": None, "top": (), "gaps": ()}) for column in card.columns)},
+                {"columns": tuple(ColumnCard(name=column.name, type=column.type, out=column.out) for column in card.columns)}]
     for cut in cuts:
         if len(card.model_dump_json()) <= LONGEST:
             return card

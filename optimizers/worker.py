@@ -87,7 +87,7 @@ def work(task: Task, folder: Path, speaker: Speaker, stopping) -> None:
         from optimizers.inspect import inspect
 
         speaker.stage = "inspect"
-        card = inspect(task, folder)
+        card = inspect(task, folder, context(task, folder, speaker.say, stopping).report)
         is_model = isinstance(card, ModelCard)
         speaker.say(events.Inspected(model=card if is_model else None, dataset=None if is_model else card))
         return

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FORBIDDEN = {       # floor -> packages it must not import
     "optimizers": {"django", "celery", "redis", "psycopg", "httpx", "requests", "jobs", "webapp", "espalier", "ninja"},
     "jobs": {"webapp", "espalier", "ninja", "torch", "onnx", "onnxruntime", "sklearn"},
-    "webapp": {"espalier", "torch", "onnx", "onnxruntime", "sklearn", "pandas"},
+    "webapp": {"espalier", "torch", "onnx", "onnxruntime", "sklearn", "pandas", "pyarrow"},
     "client/espalier": {"django", "torch", "numpy", "optimizers", "jobs", "webapp", "onnx"},
 }
 
@@ -35,7 +35,7 @@ def test_arrows_go_down(floor):
     assert broken == {}
 
 
-HEAVY = ["torch", "onnx", "onnxruntime", "onnxscript", "sklearn", "pandas", "numpy", "scipy", "transformers"]
+HEAVY = ["torch", "onnx", "onnxruntime", "onnxscript", "sklearn", "pandas", "pyarrow", "numpy", "scipy", "transformers"]
 LIGHT = ["catalogue", "technique", "recipe", "goal", "device", "cards", "events", "candidate", "measurement", "errors", "search.dry_run",
          "models.preprocessing"]
 

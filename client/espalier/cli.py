@@ -50,8 +50,11 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--kind", choices=["model", "dataset"], help="told from the suffix when missing")
     one.add_argument("--name")
     one.add_argument("--architecture", help="of safetensors weights: a name of the zoo")
-    one.add_argument("--target", help="of a table: the column to predict")
     one.add_argument("--unlabelled", action="store_true", help="of a dataset: take it without labels")
+    options(one)
+    one = verb(correct, "inspect a dataset again with other options; without any, as it was found")
+    one.add_argument("dataset")
+    options(one)
     one = verb(devices, "list what can be fitted for")
     one.add_argument("--json", action="store_true")
     one = verb(fit, "submit a job, wait, print the front")
@@ -77,6 +80,27 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
+def options(one: argparse.ArgumentParser) -> None:
+    """What may be said about a table."""
+    one.add_argument("--target", help="of a table: the column to predict")
+    one.add_argument("--task", choices=["classification", "regression", "unlabelled"])
+    one.add_argument("--type", action="append", default=[], metavar="COLUMN=TYPE", help="number, category, date or text; may be repeated")
+    one.add_argument("--drop", action="append", default=[], metavar="COLUMN", help="take it for no feature; may be repeated")
+    one.add_argument("--split", choices=["random", "groups", "time", "column"])
+    one.add_argument("--split-by", metavar="COLUMN", help="groups, time, or train, validation and test in words")
+    one.add_argument("--validation", choices=["test", "train"], help="what it is taken from where only test is declared")
+    one.add_argument("--strip-labels", action="store_true", help="remove dots at the end of labels")
+
+
+def said(given) -> dict:
+    """The options that were given, as the server names them."""
+    types = dict(pair.rpartition("=")[::2] for pair in given.type)
+    if "" in types:
+        raise UserError("A type is COLUMN=TYPE.", "--type", "Such as --type zip=category.")
+    named = {name: getattr(given, name) for name in ("target", "task", "drop", "split", "split_by", "validation", "strip_labels")}
+    return {name: value for name, value in (named | {"types": types}).items() if value}
+
+
 def login_(given) -> None:
     token = given.token or getpass.getpass("Token: ")
     client = Client(given.url, token)
@@ -91,7 +115,15 @@ def upload(given) -> None:
     if kind == "model":
         asset = client.upload_model(given.file, name=given.name, architecture=given.architecture, progress=show)
     else:
-        asset = client.upload_dataset(given.file, name=given.name, target=given.target, unlabelled=given.unlabelled, progress=show)
+        asset = client.upload_dataset(given.file, name=given.name, unlabelled=given.unlabelled, progress=show, **said(given))
+    report(asset)
+
+
+def correct(given) -> None:
+    report(Client().get_dataset(given.dataset).inspect_again(**said(given)))
+
+
+def report(asset: Asset) -> None:
     print(f"{asset.id}  {asset.name}  {asset.state}")
     for problem in asset.data["problems"]:
         print(f"  {problem.get('wrong') or problem}")

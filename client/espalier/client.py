@@ -49,13 +49,14 @@ class Client:
         """
         return self.bring(Model, path, "model", name, {"architecture": architecture}, progress, wait)
 
-    def upload_dataset(self, path: str | Path, *, name: str | None = None, target: str | None = None, unlabelled: bool = False,
-                       progress: Progress | None = None, wait: bool = True) -> Dataset:
-        """Send a dataset file (.zip of folders or idx pairs, .npz, .csv). target: the column to predict, of a table.
+    def upload_dataset(self, path: str | Path, *, name: str | None = None, unlabelled: bool = False, progress: Progress | None = None,
+                       wait: bool = True, **options: Any) -> Dataset:
+        """Send a dataset file (.zip of folders, idx pairs, or train and test tables; .npz; .csv, .parquet, .arff, .svm).
 
         unlabelled: take no folder, array or column for labels; fidelity to an original can be measured on such rows.
+        options: what `Dataset.inspect_again` takes, such as target="price".
         """
-        options = {"target": target, "task": "unlabelled" if unlabelled else None}
+        options |= {"task": "unlabelled"} if unlabelled else {}
         return self.bring(Dataset, path, "dataset", name, options, progress, wait)
 
     def bring(self, kind: Any, path: str | Path, word: str, name: str | None, options: dict, progress: Progress | None, wait: bool) -> Any:

@@ -59,3 +59,13 @@ class Model(Asset):
 
 class Dataset(Asset):
     path = "datasets"
+
+    def inspect_again(self, *, wait: bool = True, **options: Any) -> Dataset:
+        """The same bytes with other options; a new dataset, which takes this one's place unless a job uses it.
+
+        target, task (classification, regression, unlabelled), types ({"age": "number"}; number, category, date, text), drop (names of
+        columns), split (random, groups, time, column) with split_by (a column), validation (test, train), strip_labels.
+        What is not said stays as it was; nothing at all takes back everything.
+        """
+        fresh = Dataset(self.client, self.client.wire.call("POST", f"/datasets/{self.id}/inspect", json=options).json())
+        return fresh.wait() if wait else fresh

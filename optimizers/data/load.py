@@ -58,7 +58,7 @@ def card_of(source: Source, seconds: float) -> DatasetCard:
     return DatasetCard(
         kind=source.kind, title=source.title, rows=len(source.labels), splits=source.divided.counts(), split_how=source.divided.how,
         task=source.task, classes=source.classes, class_counts=source.class_counts, row_shape=source.row_shape, row_dtype=source.row_dtype,
-        columns=source.columns, target=source.target, preview=shown, preview_labels=labels,
+        columns=source.columns, target=source.target, targets=source.targets, preview=shown, preview_labels=labels,
         problems=(*source.problems, *source.divided.problems), inspected_seconds=seconds)
 
 

@@ -43,11 +43,11 @@ def content_hash(raw: bytes | memoryview) -> int:
     return int.from_bytes(hashlib.blake2b(raw, digest_size=8).digest(), "little")
 
 
-def divide(hashes: np.ndarray, labels: np.ndarray | None, declared: np.ndarray | None = None) -> Divided:
+def divide(hashes: np.ndarray, labels: np.ndarray | None, declared: np.ndarray | None = None, halve: bool = True) -> Divided:
     """hashes: (n,) uint64.  labels: (n,) class numbers, or None for regression.
 
     declared: (n,) int8 of TRAIN, VALIDATION, TEST as the upload says, where it says anything; it is respected, and what it lacks is
-    taken from its train rows.
+    taken from its train rows.  halve: whether a validation split that is lacking may be taken from test.
     """
     groups = np.zeros(len(hashes), np.int64) if labels is None else labels.astype(np.int64)
     if declared is None:
@@ -55,7 +55,7 @@ def divide(hashes: np.ndarray, labels: np.ndarray | None, declared: np.ndarray |
         how = "70 / 15 / 15 %, decided by the content of each row, so equal rows stay together and the order of rows does not matter"
         return Divided(part, how, tuple(small_parts(part)))
     part, how = declared.copy(), "declared " + " and ".join(f"{NAMES[p]}" for p in (TRAIN, VALIDATION, TEST) if (declared == p).any())
-    if (declared == TEST).sum() >= HALVED and not (declared == VALIDATION).any():
+    if halve and (declared == TEST).sum() >= HALVED and not (declared == VALIDATION).any():
         rows = np.flatnonzero(declared == TEST)
         half = taken(hashes[rows], groups[rows], {VALIDATION: 0.5})
         part[rows[half == TRAIN]], part[rows[half == VALIDATION]] = TEST, VALIDATION
@@ -100,12 +100,12 @@ def taken(hashes: np.ndarray, labels: np.ndarray, shares: dict[int, float]) -> n
 
 
 def leaks(hashes: np.ndarray, part: np.ndarray) -> list[Problem]:
-    """Rows of test that stand in train or validation too, in an upload that declares its splits."""
+    """Rows of test that stand in train or validation too, where content did not decide the splits."""
     both = int(np.isin(hashes[part == TEST], hashes[part != TEST]).sum())
     if not both:
         return []
     return [Problem(severity="warn", wrong=f"{both:,} rows of test are also in train, so quality will look better than it is.",
-                    where="declared splits", mend="Remove them from train, or upload without folders for test.", code="test-in-train")]
+                    where="splits", mend="Remove them from train, or let the splits be decided by content.", code="test-in-train")]
 
 
 def small_parts(part: np.ndarray) -> list[Problem]:

@@ -1,33 +1,43 @@
-"""Rows of text out of a CSV file: encoding, delimiter and quoting found out, every row as wide as the first, memory flat."""
+"""Blocks of text out of a CSV file: encoding, delimiter and quoting found out, every row as wide as the first, memory flat."""
 
 from __future__ import annotations
 
+import codecs
 import csv
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from optimizers.cards import Problem
+from optimizers.data.source import info
+from optimizers.data.table_rows import LONGEST_CELL, MOST_ROWS, Block, Table, block_of, is_missing, number_of, refuse_names, rows_at_once
 from optimizers.errors import OptimizerError
 
 DELIMITERS = (",", ";", "\t", "|")
 LONGEST_LINE = 16 << 20     # characters
-LONGEST_CELL = 64 << 10
-MOST_COLUMNS = 2_000
-MOST_ROWS = 50_000_000
 SAMPLE = 200                # rows looked at to find delimiter and header
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "#n/a", "<na>"}
+NO_TEXT = re.compile(rb"[\x01-\x08\x0e-\x1f\x7f\x81\x8d\x8f\x90\x9d]")
+COMMENTS = ("|", "#", "%")  # a line on top that begins so and has no other cell is none of the table
+
+
+def csv_table(path: Path, header: bool | None = None) -> Table:
+    """header: whether the first row holds names; None to find out.  Raises OptimizerError."""
+    dialect = dialect_of(path, header)
+    return Table(path.name, dialect.names, partial(blocks, path, dialect), problems=dialect.problems)
 
 
 @dataclass(frozen=True)
 class Dialect:
+    """comments: lines above the table."""
+
     encoding: str           # utf-8-sig reads UTF-8 with and without a mark
     delimiter: str
     header: bool
     names: tuple[str, ...]
-
-
-def is_missing(cell: str) -> bool:
-    return cell.strip().lower() in MISSING
+    comments: int = 0
+    problems: tuple[Problem, ...] = ()
 
 
 def dialect_of(path: Path, header: bool | None = None) -> Dialect:
@@ -40,6 +50,8 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
             break
     if not any(line.strip() for line in lines):
         raise OptimizerError("The file is empty.", path.name, "Upload a table with a header and at least a few rows.", "empty")
+    comments = comments_in(lines)
+    lines = lines[comments:]
     top = next(line for line in lines if line.strip())
     delimiter = max(DELIMITERS, key=lambda d: (max(columns_by(lines, d), 1), columns_by([top], d)))     # rows that disagree are named later
     if columns_by([top], delimiter) < 2:
@@ -50,32 +62,76 @@ def dialect_of(path: Path, header: bool | None = None) -> Dialect:
     names = tuple(cell.strip() or f"column {i + 1}" for i, cell in enumerate(sample[0])) if known else \
         tuple(f"column {i + 1}" for i in range(len(sample[0])))
     refuse_names(names, path.name)
-    return Dialect(encoding, delimiter, known, names)
+    said = () if encoding != "cp1252" else (info("The file is not UTF-8; it was read as Windows-1252 (Latin-1).", path.name,
+                                                 "Save it as UTF-8 if letters look wrong.", "cp1252"),)
+    return Dialect(encoding, delimiter, known, names, comments, said)
+
+
+def comments_in(lines: list[str]) -> int:
+    """How many lines on top are comments: they begin like one, and the table below has more cells.
+
+    >>> comments_in(["|1x3 Cross validator", "25, Private, 1", "38, Private, 2"]), comments_in(["|a|b|", "|1|2|", "|3|4|"])
+    (1, 0)
+    """
+    count = 0
+    while count < len(lines) - 1 and lines[count].startswith(COMMENTS) and not any(
+            0 < lines[-1].count(d) <= lines[count].count(d) for d in DELIMITERS):
+        count += 1
+    return count
 
 
 def encoding_of(path: Path) -> str:
+    """By its mark, by where its zero bytes stand, else UTF-8 where every byte of the file is, else Windows-1252."""
     with path.open("rb") as file:
-        mark = file.read(4)
-    if mark[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        if mark == b"\xff\xfe\0\0":
+        head = file.read(4096)
+        if head[:4] == b"\xff\xfe\0\0":
             raise OptimizerError("The file is UTF-32.", path.name, "Save it as UTF-8.", "encoding")
-        return "utf-16"
+        if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return "utf-16"
+        for encoding, zeros, letters in (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2])):
+            if len(head) > 20 and zeros.count(0) > 0.9 * len(zeros) and not letters.count(0):
+                return encoding
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        piece = head
+        while piece:
+            try:
+                decoder.decode(piece)
+            except UnicodeDecodeError:
+                return western(path)
+            piece = file.read(1 << 20)
     return "utf-8-sig"
 
 
-def text_lines(path: Path, encoding: str) -> Iterator[str]:
-    """Lines with their ends, at most LONGEST_LINE characters each.  Raises OptimizerError with the line number."""
+def western(path: Path) -> str:
+    """Windows-1252, which every one of its bytes must be able to be: no control characters, none of the five gaps in it."""
+    number = 0
+    with path.open("rb") as file:
+        while line := file.readline(LONGEST_LINE):
+            number += 1
+            if NO_TEXT.search(line):
+                raise OptimizerError("The file is neither UTF-8, nor UTF-16, nor Windows-1252 text.", f"{path.name}, line {number}",
+                                     "Save it as UTF-8: iconv -f THE_ENCODING -t UTF-8 in.csv > out.csv.", "encoding")
+    return "cp1252"
+
+
+def text_lines(path: Path, encoding: str, told: list[int] | None = None) -> Iterator[str]:
+    """Lines with their ends, at most LONGEST_LINE characters each.  told: its first entry becomes how many bytes were read so far.
+
+    Raises OptimizerError with the line number.
+    """
     number = 0
     with open(path, encoding=encoding, newline="") as file:
         while True:
             try:
                 line = file.readline(LONGEST_LINE + 1)
             except UnicodeDecodeError as fault:
-                raise OptimizerError("The file is not UTF-8 (or UTF-16 with a mark).", f"{path.name}, near line {number + 1}",
-                                     "Save it as UTF-8: iconv -f WINDOWS-1252 -t UTF-8 in.csv > out.csv.", "encoding") from fault
+                raise OptimizerError("The file is not the UTF-16 that it begins as.", f"{path.name}, near line {number + 1}",
+                                     "Save it as UTF-8.", "encoding") from fault
             if not line:
                 return
             number += 1
+            if told is not None and number % 1000 == 0:
+                told[0] = file.buffer.tell()
             if len(line) > LONGEST_LINE:
                 raise OptimizerError("A line is longer than 16 million characters.", f"{path.name}, line {number}",
                                      "Check that this is a table with line ends.", "line-too-long")
@@ -87,7 +143,7 @@ def text_lines(path: Path, encoding: str) -> Iterator[str]:
 
 def parsed(lines: list[str], delimiter: str) -> list[list[str]]:
     try:
-        return [row for row in csv.reader(lines, delimiter=delimiter) if row]
+        return [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     except csv.Error:
         return []
 
@@ -99,14 +155,6 @@ def columns_by(lines: list[str], delimiter: str) -> int:
         return 0
     common = max(set(widths), key=widths.count)
     return common if widths.count(common) >= 0.8 * len(widths) else 0
-
-
-def number_of(cell: str, comma: bool = False) -> float | None:
-    """A number, or None.  comma: decimal comma, as in "3,14"."""
-    try:
-        return None if "_" in cell else float(cell.replace(",", ".") if comma else cell)
-    except ValueError:
-        return None
 
 
 def looks_like_header(sample: list[list[str]]) -> bool:
@@ -124,28 +172,21 @@ def looks_like_header(sample: list[list[str]]) -> bool:
     return not any(word in {row[place].strip() for row in below} for place, word in enumerate(words))
 
 
-def refuse_names(names: tuple[str, ...], where: str) -> None:
-    if len(names) > MOST_COLUMNS:
-        raise OptimizerError(f"The table has {len(names):,} columns; at most 2,000 are read.", where, "Drop columns.", "too-many-columns")
-    for place, name in enumerate(names):
-        if len(name) > 200:
-            raise OptimizerError(f"The name of column {place + 1} is longer than 200 characters.", where, "Shorten it.", "name-too-long")
-        if name in names[:place]:
-            raise OptimizerError(f"Two columns are called '{name}'.", f"{where}, columns {names.index(name) + 1} and {place + 1}",
-                                 "Rename or drop one of them.", "duplicate-column")
-
-
-def rows_of(path: Path, dialect: Dialect) -> Iterator[list[str]]:
+def rows_of(path: Path, dialect: Dialect, told: list[int] | None = None) -> Iterator[list[str]]:
     """Every data row, header left out, empty lines left out.  Raises OptimizerError: ragged rows, cells too long, too many rows."""
     width, number, before = len(dialect.names), 0, csv.field_size_limit(LONGEST_CELL)
-    reader = csv.reader(text_lines(path, dialect.encoding), delimiter=dialect.delimiter)
+    lines = text_lines(path, dialect.encoding, told)
+    for _ in range(dialect.comments):
+        next(lines)
+    reader = csv.reader(lines, delimiter=dialect.delimiter, skipinitialspace=True)
     skip = dialect.header
     try:
         for row in reader:
             if not row:
                 continue
             if len(row) != width:
-                raise OptimizerError(f"The row has {len(row)} cells, the first row has {width}.", f"{path.name}, line {reader.line_num}",
+                raise OptimizerError(f"The row has {len(row)} cells, the first row has {width}.",
+                                     f"{path.name}, line {reader.line_num + dialect.comments}",
                                      "Mend the row; a cell that holds the delimiter must stand in double quotes.", "ragged-row")
             if skip:
                 skip = False
@@ -155,18 +196,19 @@ def rows_of(path: Path, dialect: Dialect) -> Iterator[list[str]]:
                 raise OptimizerError("The table has more than 50 million rows.", path.name, "Upload a sample of it.", "too-many-rows")
             yield row
     except csv.Error as fault:
-        raise OptimizerError(f"The row cannot be read: {fault}.", f"{path.name}, line {reader.line_num}",
+        raise OptimizerError(f"The row cannot be read: {fault}.", f"{path.name}, line {reader.line_num + dialect.comments}",
                              "Look for a double quote that is never closed; a cell may have 65,536 characters.", "broken-row") from fault
     finally:
         csv.field_size_limit(before)
 
 
-def chunks(path: Path, dialect: Dialect, rows: int = 10_000) -> Iterator[list[list[str]]]:
+def blocks(path: Path, dialect: Dialect) -> Iterator[Block]:
+    told, size, most = [0], path.stat().st_size, rows_at_once(len(dialect.names))
     held: list[list[str]] = []
-    for row in rows_of(path, dialect):
+    for row in rows_of(path, dialect, told):
         held.append(row)
-        if len(held) == rows:
-            yield held
+        if len(held) == most:
+            yield block_of(held, told[0] / size)
             held = []
     if held:
-        yield held
+        yield block_of(held, 1.0)

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from optimizers.cards import Problem
+from optimizers.data.options import DatasetOptions
 from optimizers.data.source import info, warn
 from optimizers.data.table_columns import Column
-from optimizers.data.table_read import number_of
+from optimizers.data.table_rows import Table, number_of
 from optimizers.errors import OptimizerError
 
 NAMES = ("target", "label", "class", "y", "species", "outcome", "category", "income", "quality", "diagnosis", "survived", "churn")
 MOST_CLASSES = 10_000
+SHOWN = 8               # candidates
 FEW = 20                # whole numbers with at most so many values are classes
 
 
-def target_of(names: tuple[str, ...], options: Mapping[str, Any], where: str) -> tuple[int, tuple[Problem, ...]]:
-    """Place of the target: the one the user named, else one with a telling name, else the last.  Raises OptimizerError."""
-    wish = options.get("target")
-    if wish:
-        if wish not in names:
-            near = difflib.get_close_matches(str(wish), names, 1)
-            hint = f"Did you mean '{near[0]}'?" if near else f"The columns are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}."
-            raise OptimizerError(f"There is no column '{wish}'.", f"{where}, option target", hint, "no-such-column")
-        return names.index(wish), ()
-    lower = [name.strip().lower() for name in names]
-    told = next((lower.index(word) for word in NAMES if word in lower), None)
-    place = len(names) - 1 if told is None else told
+def place_of(wish: str, names: Sequence[str], where: str, option: str) -> int:
+    """Where the column stands that somebody named.  Raises OptimizerError."""
+    if wish in names:
+        return names.index(wish)
+    near = difflib.get_close_matches(wish, names, 1)
+    hint = f"Did you mean '{near[0]}'?" if near else f"The columns are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}."
+    raise OptimizerError(f"There is no column '{wish[:80]}'.", f"{where}, option {option}", hint, "no-such-column")
+
+
+def target_of(table: Table, options: DatasetOptions) -> tuple[int, tuple[Problem, ...]]:
+    """Place of the target: the one the user or the file named, else one with a telling name, else the last.  Raises OptimizerError."""
+    if wish := options.target or table.target:
+        return place_of(wish, table.names, table.where, "target"), ()
+    lower = [name.lower() for name in table.names]
+    free = [i for i, name in enumerate(table.names) if name not in options.drop and name != options.split_by]
+    told = next((lower.index(word) for word in NAMES if word in lower and lower.index(word) in free), None)
+    place = (free or [len(lower) - 1])[-1] if told is None else told
     why = "it is the last column" if told is None else "of its name"
-    return place, (info(f"'{names[place]}' is taken as the target, because {why}.", where, "Set the option target to choose another.",
-                        "target-guessed"),)
+    return place, (info(f"'{table.names[place]}' is taken as the target, because {why}.", table.where,
+                        "Set the option target to choose another.", "target-guessed"),)
 
 
-def task_of(column: Column, options: Mapping[str, Any], where: str) -> tuple[Literal["classification", "regression"], tuple[Problem, ...]]:
+def candidates(columns: Sequence[Column], chosen: int | None) -> tuple[str, ...]:
+    """Columns that could be the target: the chosen one, those with telling names, the last and the first, then those of few values."""
+    def likely(place: int) -> tuple[bool, bool, bool, bool]:
+        column = columns[place]
+        return place != chosen, column.name.lower() not in NAMES, place != len(columns) - 1, place != 0
+    able = [i for i, column in enumerate(columns) if i == chosen or column.type in ("number", "category")]
+    few = [i for i in able if columns[i].distinct <= FEW and not columns[i].many]
+    first = [i for i in sorted(able, key=likely) if False in likely(i)]
+    return tuple(columns[i].name for i in dict.fromkeys([*first, *few]))[:SHOWN]
+
+
+def task_of(column: Column, options: DatasetOptions, where: str) -> tuple[Literal["classification", "regression"], tuple[Problem, ...]]:
     """Text and few whole numbers are classes, other numbers are amounts.  Raises OptimizerError."""
     place = f"{where}, column '{column.name}'"
     if column.present and column.distinct == 1:
@@ -43,7 +61,7 @@ def task_of(column: Column, options: Mapping[str, Any], where: str) -> tuple[Lit
     if not column.present:
         raise OptimizerError("The target column is empty.", place, "Choose another target column.", "empty-target")
     numeric = column.texts == 0
-    wish = options.get("task")
+    wish = options.task
     if wish == "regression" and not numeric:
         raise OptimizerError(f"The target holds text in {column.texts:,} of {column.rows:,} rows, so it cannot be an amount.",
                              f"{place}, first at row {column.odd[0] if column.odd else 1:,}", "Choose classification.", "text-target")
@@ -62,7 +80,7 @@ def class_problems(column: Column, place: str) -> tuple[Problem, ...]:
     bare = told_apart_by_dot(column.values)
     if bare:
         found.append(warn(f"The classes {bare} differ only by a dot at the end.", place,
-                          "They are kept apart; remove the dot if they mean the same.", "trailing-dot"))
+                          "They are kept apart; set the option strip_labels to remove the dots if they mean the same.", "trailing-dot"))
     few = [f"{name} ({count})" for name, count in column.values.items() if count < 20]
     if few:
         found.append(warn(f"Classes with fewer than 20 rows: {', '.join(few[:10])}"

@@ -21,7 +21,7 @@ FROM_KERAS = "In Python: keras.saving.load_model('model.keras').export('model.on
 FROM_TENSORFLOW = "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
 FROM_H5 = "In Python: keras.models.load_model('model.h5').export('model.onnx', format='onnx')"
 FROM_ARRAY = "In Python: np.savez('data.npz', x=x, y=y)"
-FROM_FRAME = "In Python: pandas.read_parquet('data.parquet').to_csv('data.csv', index=False)"
+FROM_FRAME = "In Python: pandas.read_feather('data.feather').to_parquet('data.parquet')"
 CODE = "pickles can run code and are never opened"
 
 # (bytes, offset, what it is, how to convert it or "" for the general advice, code)
@@ -31,8 +31,8 @@ MAGIC: tuple[tuple[bytes, int, str, str, str], ...] = (
     (b"TFL3", 4, "a TFLite model, which is not read yet", "python -m tf2onnx.convert --tflite model.tflite --output model.onnx", "tflite"),
     (b"GGUF", 0, "a GGUF language model, which is not read yet", "", "gguf"),
     (b"ustar", 257, "a tar archive, which is not read", "Unpack it and upload the file inside, or a zip.", "tar"),
-    (b"PAR1", 0, "a Parquet table, which is not read yet", FROM_FRAME, "parquet"),
-    (b"ARROW1", 0, "an Arrow table, which is not read yet", FROM_FRAME.replace("parquet", "feather"), "arrow"),
+    (b"PAR1", 0, "a Parquet table and no model", "Upload it as a dataset, called .parquet.", "parquet"),
+    (b"ARROW1", 0, "an Arrow table, which is not read yet", FROM_FRAME, "arrow"),
     (b"\xd0\xcf\x11\xe0", 0, "an old Office file, which is not read", "Save the sheet as CSV in UTF-8.", "office"),
     (b"SQLite format 3\0", 0, "an SQLite database, which is not read", "Export the table as CSV.", "sqlite"),
     (b"\x89PNG", 0, "a single picture", "Zip class folders of pictures: train/cats/1.png, train/dogs/1.png.", "one-picture"),

@@ -9,7 +9,7 @@
   const { team, csrf, endpoint } = zone.dataset;
   const PIECES = 40;
   const MODELS = [".onnx", ".pt2", ".safetensors", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras"];
-  const DATASETS = [".npz", ".zip", ".csv", ".gz", ".npy", ".tsv"];
+  const DATASETS = [".npz", ".zip", ".csv", ".gz", ".npy", ".tsv", ".txt", ".data", ".parquet", ".arff", ".svm", ".libsvm", ".svmlight"];
   const queue = [];
   let active = null;
   const rows = new Set();      // whose bytes are here, and whose inspection is not over

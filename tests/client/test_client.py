@@ -194,3 +194,17 @@ def test_the_terminal_logs_in_lists_devices_and_names_mistakes(live_server, toke
     assert cli.main(["wait", "00000000-0000-4000-8000-000000000000"]) == 2
     assert "There is no such job" in capsys.readouterr().err
     assert cli.main(["upload", "nothing.npz"]) == 2
+
+
+def test_a_table_is_corrected_with_the_client_and_from_the_shell(client, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("a,y\n" + "\n".join(f"{i},{i % 2}" for i in range(30)))
+    dataset = client.upload_dataset(path, wait=False, target="y")
+    assert dataset.data["options"] == {"target": "y"}
+    Asset.objects.filter(id=dataset.id).update(state="ready", card={"kind": "table", "title": "Table", "columns": [
+        {"name": "a", "type": "number"}, {"name": "y", "type": "number"}]})
+    fresh = client.get_dataset(dataset.id).inspect_again(wait=False, types={"a": "category"}, split="groups", split_by="a")
+    assert fresh.data["options"] == {"target": "y", "types": {"a": "category"}, "split": "groups", "split_by": "a"}
+    assert fresh.id != dataset.id
+    given = cli.parser().parse_args(["correct", fresh.id, "--type", "a=b=number", "--drop", "a", "--split", "time", "--split-by", "a"])
+    assert cli.said(given) == {"types": {"a=b": "number"}, "drop": ["a"], "split": "time", "split_by": "a"}

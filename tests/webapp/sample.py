@@ -6,9 +6,11 @@
 
 import hashlib
 import random
+import tempfile
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -19,6 +21,7 @@ from jobs.models import Artifact, Asset, Attempt, Blob, Event, Job, Worker
 from jobs.models import Candidate as CandidateRow
 from optimizers.candidate import Candidate, ClassRow, Fidelity, File, Outcome, Sensitivity
 from optimizers.cards import DatasetCard, Layer, ModelCard, Problem, Tensor
+from optimizers.desk import card_of
 from optimizers.device import Device, catalogue
 from optimizers.errors import Refusal
 from optimizers.events import Curve, Done, Failed, Log, Step
@@ -114,6 +117,36 @@ def dataset_card() -> DatasetCard:
     return DatasetCard(kind="array", title="Pictures as an array, 70,000 rows", rows=70_000,
                        splits={"train": 51_000, "validation": 9_000, "test": 10_000}, classes=CLASSES, class_counts=(7_000,) * 10,
                        split_how="declared train and test; validation is 15 % of train, by content hash", row_shape=(1, 28, 28))
+
+
+def table(garden: "Garden") -> Asset:
+    """A table as inspection really saw it: dates, gaps, a leak, labels with dots, and one type that somebody said."""
+    draw, made = random.Random(4), ["house,moved_in,rooms,area_m2,heating,postcode,note,billed_eur,class"]
+    for i in range(600):
+        area, gas = round(draw.gauss(90, 25), 1), draw.choice(("gas", "gas", "oil", "heat pump"))
+        high = area > 95 or gas == "oil"
+        moved = date(2019, 1, 1) + timedelta(days=draw.randrange(2000))
+        made.append(f"{i + 1},{moved},{draw.randint(1, 7)},{'' if 100 < i < 180 or i % 9 == 0 else area},{'NA' if i % 31 == 0 else gas},"
+                    f"{draw.choice((10115, 20095, 50667))},note {draw.random():.9f},{2000 + i if high else 900 + i},"
+                    f"{('low', 'high')[high]}{'.' if i > 500 else ''}")
+    options = {"types": {"postcode": "category"}}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "heating.csv"
+        path.write_text("\n".join(made))
+        card = card_of(path, options)
+    row = asset(garden.team, garden.alice, "Heating costs", "heating.csv", Asset.Kind.DATASET, card)
+    Asset.objects.filter(pk=row.pk).update(options=options)
+    row.refresh_from_db()
+    return row
+
+
+def inspecting(garden: "Garden") -> Asset:
+    """A large table, half of it seen."""
+    row = asset(garden.team, garden.alice, "A year of meters", "meters.csv", Asset.Kind.DATASET, dataset_card())
+    Asset.objects.filter(pk=row.pk).update(state=Asset.State.INSPECTING, card=None)
+    Job.objects.create(team=garden.team, number=77, kind=Job.Kind.INSPECT, title="Inspect A year of meters", asset=row, progress=0.43,
+                       state=Job.State.RUNNING, note="looking: 8,610,000 rows", eta_seconds=80.0)
+    return row
 
 
 def device() -> Device:

@@ -29,6 +29,7 @@ def pages(garden) -> dict[str, str]:
             "new-study": f"{team}/jobs/new?dataset={garden.studied.dataset_id}&study=on", "dashboard": f"{team}/",
             "library": f"{team}/library/",
             "model": f"{team}/library/{garden.model.pk}", "dataset": f"{team}/library/{garden.dataset.pk}",
+            "table": f"{team}/library/{garden.table.pk}", "inspecting": f"{team}/library/{garden.inspecting.pk}",
             "refused": f"{team}/library/{garden.refused.pk}", "new-job": f"{team}/jobs/new", "devices": f"{team}/devices/",
             "device": f"{team}/devices/stm32h743", "team": f"{team}/team/"}
 
@@ -65,9 +66,9 @@ def main(folder: Path, wanted: list[str]) -> None:
             from tests.webapp import sample
 
             garden = sample.plant()
-            garden.faithful = sample.faithful(garden)
             from tests.webapp import sample_tables
 
+            garden.faithful, garden.table, garden.inspecting = sample.faithful(garden), sample.table(garden), sample.inspecting(garden)
             garden.studied, garden.amounts = sample_tables.studied(garden), sample_tables.amounts(garden)
             web, address = serve(dict(os.environ), data / "web.log")
             shoot(folder, address, session_of(garden.alice), {n: p for n, p in pages(garden).items() if not wanted or n in wanted})

@@ -135,6 +135,49 @@ def test_a_table_is_inspected_again_with_another_target(garden):
     assert Job.objects.filter(asset=fresh, kind="inspect").count() == 1
 
 
+def test_the_columns_of_a_table_are_drawn_and_can_be_corrected(garden):
+    from jobs.models import Asset
+    from tests.webapp import sample
+
+    table = sample.table(garden)
+    alice, address = as_(garden.alice), f"/t/{garden.team.slug}/library/{table.id}"
+    page = alice.get(address).content.decode()
+    assert page.count('<svg class="spark') == 7             # house and note never repeat
+    assert page.count('class="hole"') >= 24
+    assert "Remove the dots" in page
+    assert '<option value="category" selected>category</option>' in page
+    assert "type-0" not in as_(garden.bob).get(address).content.decode()
+    form = {"columns": "9", "target": "class", "task": "", "split": "time", "split_by": "moved_in", "validation": "test", "strip_labels": "0",
+            "type-6": "text", "drop-7": "on"}
+    assert alice.post(f"{address}/again", form).status_code == 302
+    fresh = Asset.objects.get(name="Heating costs")
+    assert fresh.options == {"target": "class", "types": {"note": "text"}, "drop": ["billed_eur"], "split": "time", "split_by": "moved_in"}
+
+
+def test_one_click_removes_the_dots_and_keeps_what_was_said(garden):
+    from jobs.models import Asset
+    from tests.webapp import sample
+
+    table = sample.table(garden)
+    as_(garden.alice).post(f"/t/{garden.team.slug}/library/{table.id}/again", {"strip_labels": "1"})
+    fresh = Asset.objects.get(name="Heating costs")
+    assert fresh.options == {"types": {"postcode": "category"}, "strip_labels": True}
+    Asset.objects.filter(pk=fresh.pk).update(state="rejected", refusal={"wrong": "No.", "where": "", "mend": "Yes.", "code": "no"})
+    page = as_(garden.alice).get(f"/t/{garden.team.slug}/library/{fresh.id}").content.decode()
+    assert "Inspect again as it was found" in page
+    as_(garden.alice).post(f"/t/{garden.team.slug}/library/{fresh.id}/again", {"reset": "1"})
+    assert Asset.objects.get(name="Heating costs").options == {}
+
+
+def test_a_large_inspection_shows_how_far_it_is(garden):
+    from tests.webapp import sample
+
+    row = sample.inspecting(garden)
+    page = as_(garden.alice).get(f"/t/{garden.team.slug}/library/{row.id}").content.decode()
+    assert '<progress class="inspection" value="0.430"' in page
+    assert "8,610,000 rows" in page
+
+
 def test_the_account_pages_wear_our_clothes(garden):
     for address in ("/accounts/login/", "/accounts/signup/"):
         page = Client().get(address).content.decode()

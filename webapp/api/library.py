@@ -6,9 +6,10 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import ProtectedError
 from django.http import HttpRequest
-from ninja import Query, Router, Status
+from ninja import Body, Query, Router, Status
 
 from jobs.models import Asset
+from optimizers.data.options import DatasetOptions
 from webapp.api.auth import READ, RUN
 from webapp.api.declared import refusals
 from webapp.api.once import once
@@ -16,7 +17,9 @@ from webapp.api.pages import MOST, page
 from webapp.api.problems import Fault, missing
 from webapp.api.schemas import DatasetOut, ModelOut, Page
 from webapp.api.shown import asset_out
+from webapp.api.uploads import options_of
 from webapp.library import intake, uploads
+from webapp.library.again import inspect_again
 from webapp.teams import gate
 
 router = Router(tags=["library"])
@@ -26,7 +29,9 @@ FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
         "file": {"type": "string", "format": "binary"},
         "name": {"type": "string", "maxLength": 120, "description": "Shown in the library; the file's name without one."},
         "architecture": {"type": "string", "description": "Of safetensors weights: a name of the zoo."},
-        "target": {"type": "string", "description": "Of a table: the column to predict."}}}}}}}
+        "target": {"type": "string", "description": "Of a table: the column to predict."},
+        "task": {"type": "string", "description": "classification, regression or unlabelled; found without one."},
+        "options": {"type": "string", "description": "JSON: any of the options that POST /datasets/{id}/inspect takes."}}}}}}}
 """Not declared as parameters: ninja would have Django spool the file before the endpoint can refuse it."""
 
 
@@ -40,7 +45,8 @@ def upload_model(request: HttpRequest) -> Any:
 @router.post("/datasets", response={201: DatasetOut} | refusals(409, 413, 415, 507), auth=RUN, openapi_extra=FORM)
 @once
 def upload_dataset(request: HttpRequest) -> Any:
-    """A dataset file, streamed into the store while it arrives: .zip, .npz or .csv. Answers at once; inspection follows."""
+    """A dataset file, streamed into the store while it arrives: .zip, .npz, or a table (.csv, .parquet, .arff, .svm). Answers at once;
+    inspection follows."""
     return Status(201, take("dataset", request))
 
 
@@ -64,6 +70,16 @@ def dataset(request: HttpRequest, id: UUID) -> Any:
     return asset_out(find(request, "dataset", id))
 
 
+@router.post("/datasets/{uuid:id}/inspect", response={201: DatasetOut} | refusals(404, 409), auth=RUN)
+@once
+def inspect_dataset(request: HttpRequest, id: UUID, options: DatasetOptions = Body(DatasetOptions())) -> Any:
+    """Inspect the same bytes with other options: target, types of columns, columns to drop, the split. What is not said stays as it was,
+    null or the default takes it back; an empty object takes back everything. Answers with a new dataset, which takes the old one's place unless a job
+    uses that."""
+    changes = {name: getattr(options, name) for name in options.model_fields_set}
+    return Status(201, asset_out(inspect_again(find(request, "dataset", id), changes, request.user)))
+
+
 @router.delete("/models/{uuid:id}", response={204: None} | refusals(404, 409), auth=RUN)
 def delete_model(request: HttpRequest, id: UUID) -> Any:
     """Delete a model that no job uses."""
@@ -80,7 +96,8 @@ def take(kind: str, request: HttpRequest) -> ModelOut | DatasetOut:
     if request.content_type != "multipart/form-data":
         raise Fault(415, "A file is sent as multipart/form-data.", where="Content-Type", hint="Large files go through /uploads.")
     file = intake.receive(request, request.team, kind)
-    options = {key: request.POST[key] for key in ("architecture", "target", "task") if request.POST.get(key)}
+    options = options_of(request.POST.get("options", ""), "options")
+    options |= {key: request.POST[key] for key in ("architecture", "target", "task") if request.POST.get(key)}
     return asset_out(uploads.whole(request.team, request.user, kind=kind, filename=file.name, name=request.POST.get("name", ""),
                                    blob=file.blob, options=options))
 

@@ -44,8 +44,9 @@ def create_upload(request: HttpRequest, tus_resumable: str = Header("", descript
     said = metadata(upload_metadata)
     if said.get("kind") not in uploads.MOST:
         raise Fault(422, "The upload does not say what it is.", where="Upload-Metadata.kind", hint="Add kind: model or dataset.")
+    options = options_of(said.get("options", ""), "Upload-Metadata.options")
     upload = uploads.begin(request.team, request.user, kind=said["kind"], filename=said.get("filename", ""), name=said.get("name", ""),
-                           size=int(upload_length), sha256=hash_of(said), options=options_of(said))
+                           size=int(upload_length), sha256=hash_of(said), options=options)
     return HttpResponse(status=201, headers=CAPABLE | standing(upload) | {"Location": address(upload)})
 
 
@@ -131,11 +132,11 @@ def hash_of(said: dict[str, str]) -> str:
     return value
 
 
-def options_of(said: dict[str, str]) -> dict[str, Any]:
+def options_of(text: str, where: str) -> dict[str, Any]:
     try:
-        found = json.loads(said.get("options") or "{}")
+        found = json.loads(text or "{}")
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise Fault(422, "The options are a JSON object.", where="Upload-Metadata.options")
+        raise Fault(422, "The options are a JSON object.", where=where)
     return found

@@ -10,7 +10,9 @@ HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}     # control, bidi and zero
 
 TAKEN = {
     "model": {".onnx": "ONNX", ".pt2": "torch.export", ".safetensors": "safetensors weights"},
-    "dataset": {".zip": "folders of images, or idx files", ".npz": "NumPy arrays", ".csv": "a table"},
+    "dataset": {".zip": "folders of images, idx files, or train and test tables", ".npz": "NumPy arrays", ".csv": "a table",
+                ".tsv": "a table", ".txt": "a table", ".data": "a table", ".parquet": "a table", ".arff": "a table of Weka",
+                ".svm": "a sparse table of libsvm", ".libsvm": "the same", ".svmlight": "the same"},
 }
 PICKLES = "It may run code when it is opened."
 REFUSED = {     # suffix -> (what it is, how to convert it)

@@ -5,9 +5,12 @@ from typing import Any
 
 from jobs.models import Asset
 from optimizers.cards import DatasetCard, ModelCard
+from optimizers.data.options import DatasetOptions
 from webapp.folding import fold
+from webapp.library import present_table
 
-LAYERS, OPERATORS, CLASSES, COLUMNS, ROWS = 200, 60, 60, 200, 8
+LAYERS, OPERATORS, CLASSES, ROWS = 200, 60, 60, 8
+TASKS = ("classification", "regression", "unlabelled")
 
 
 def details(asset: Asset) -> dict[str, Any]:
@@ -16,7 +19,7 @@ def details(asset: Asset) -> dict[str, Any]:
         return {"card": None}
     if asset.kind == Asset.Kind.MODEL:
         return model(ModelCard.model_validate(asset.card))
-    return dataset(DatasetCard.model_validate(asset.card))
+    return dataset(DatasetCard.model_validate(asset.card), DatasetOptions.of(asset.options))
 
 
 def model(card: ModelCard) -> dict[str, Any]:
@@ -29,10 +32,10 @@ def model(card: ModelCard) -> dict[str, Any]:
     operators = sorted(card.operators.items(), key=lambda pair: -pair[1])[:OPERATORS]
     tensors = [("in", tensor, shape(tensor.shape)) for tensor in card.inputs] + [("out", t, shape(t.shape)) for t in card.outputs]
     return {"card": card, "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
-            "tensors": tensors, "problems": sorted_problems(card.problems)}
+            "tensors": tensors} | found(card)
 
 
-def dataset(card: DatasetCard) -> dict[str, Any]:
+def dataset(card: DatasetCard, options: DatasetOptions) -> dict[str, Any]:
     most = max(card.class_counts, default=0) or 1
     classes = [{"name": name, "count": count, "share": 100 * count / most}
                for name, count in zip(card.classes, card.class_counts, strict=False)][:CLASSES]
@@ -42,8 +45,9 @@ def dataset(card: DatasetCard) -> dict[str, Any]:
         split["start"] = start
         start += split["share"]
     return {"card": card, "classes": classes, "classes_left": len(card.classes) - len(classes), "splits": splits,
-            "pictures": pictures(card), "rows": rows_of(card), "columns": card.columns[:COLUMNS],
-            "problems": sorted_problems(card.problems)}
+            "pictures": pictures(card), "rows": rows_of(card), "columns": present_table.rows(card, options),
+            "columns_left": len(card.columns) - present_table.COLUMNS, "gaps": present_table.gaps(card), "options": options,
+            "kinds": present_table.KINDS, "tasks": TASKS} | found(card)
 
 
 def in_order(card: DatasetCard) -> list[tuple[str, int]]:
@@ -73,9 +77,11 @@ def rows_of(card: DatasetCard) -> list[list[str]]:
     return found
 
 
-def sorted_problems(problems) -> list:
+def found(card: ModelCard | DatasetCard) -> dict[str, Any]:
+    """Problems, the gravest first; those that are only for information are notes."""
     order = {"error": 0, "warn": 1, "info": 2}
-    return sorted(problems, key=lambda problem: order[problem.severity])
+    problems = sorted(card.problems, key=lambda problem: order[problem.severity])
+    return {"problems": problems, "notes": [problem for problem in problems if problem.severity == "info"]}
 
 
 def shape(extents: tuple[int | None, ...]) -> str:

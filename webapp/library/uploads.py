@@ -12,6 +12,7 @@ from jobs import store
 from jobs.limits import in_words
 from jobs.models import Asset, Blob
 from jobs.submit import submit_inspection
+from optimizers.data.options import DatasetOptions
 from optimizers.errors import OptimizerError
 from webapp.library.downloads import release
 from webapp.library.models import Upload
@@ -24,8 +25,8 @@ MOST = {"model": 5 * GB, "dataset": 20 * GB}
 IN_FLIGHT = 5
 PIECE = 8 * 1024 * 1024             # bytes of one transaction
 ABANDONED = timedelta(hours=24)
-OPTIONS = {"architecture", "target", "task", "preprocessing"}
-TASKS = ("classification", "regression", "unlabelled")
+OPTIONS = {"architecture", "preprocessing", *DatasetOptions.model_fields}
+LONGEST = {"types": 200_000, "drop": 200_000}       # characters; of all others 500
 
 
 class Elsewhere(Exception):
@@ -132,17 +133,16 @@ def take_in(team: Team, user: User | None, *, kind: str, filename: str, name: st
 
 
 def checked_options(options: dict[str, Any]) -> None:
-    """architecture, target, task and preprocessing, all short. Raises OptimizerError."""
+    """architecture, preprocessing and the fields of DatasetOptions, none of them long. Raises OptimizerError."""
     for key, value in options.items():
         if key not in OPTIONS:
             raise OptimizerError(f"There is no option '{str(key)[:40]}'.", "options", f"Known: {', '.join(sorted(OPTIONS))}.", "bad-option")
-        if len(str(value)) > 500:
-            raise OptimizerError("An option has at most 500 characters.", f"options.{key}", "Shorten it.", "bad-option")
-        if key == "task" and value not in TASKS:
-            raise OptimizerError(f"There is no task '{str(value)[:40]}'.", "options.task", f"Known: {', '.join(TASKS)}.", "bad-option")
+        if len(str(value)) > (most := LONGEST.get(key, 500)):
+            raise OptimizerError(f"This option has at most {most:,} characters.", f"options.{key}", "Shorten it.", "bad-option")
         if not storable(value):
             raise OptimizerError("The option holds what the database cannot keep: NaN, or text that is none.", f"options.{key}",
                                  "Use plain text and finite numbers.", "bad-option")
+    DatasetOptions.of(options)
 
 
 def storable(value: Any) -> bool:

@@ -9,8 +9,9 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Asset, Job
-from jobs.submit import submit_inspection
+from optimizers.errors import OptimizerError
 from optimizers.models.zoo import ARCHITECTURES
+from webapp.library.again import FIELDS, corrections, inspect_again
 from webapp.library.matches import matches_of
 from webapp.library.present import details
 from webapp.teams import gate
@@ -58,21 +59,13 @@ def asset_delete(request, team, asset):
 @require_POST
 @team_view(Role.EDITOR)
 def asset_again(request, team, asset):
-    """Fields: target, or unlabelled. Inspect the same bytes with another target column, or without labels; the new asset takes the
-    old one's place unless a job uses it."""
-    found = get_object_or_404(gate.assets(team, Asset.Kind.DATASET), id=asset, state=Asset.State.READY)
-    names = {str(column.get("name")) for column in found.card.get("columns", [])}
-    bare = bool(request.POST.get("unlabelled"))
-    if (target := request.POST.get("target", "")) not in names and not bare:
-        messages.error(request, f"{found.name} has no column of that name. Choose one from the list.")
+    """Fields of DatasetOptions, see `corrections`; `reset` takes all of them back. Inspects the same bytes anew."""
+    found = get_object_or_404(gate.assets(team, Asset.Kind.DATASET), id=asset)
+    try:
+        fresh = inspect_again(found, {} if request.POST.get("reset") else corrections(request.POST, found), request.user)
+    except OptimizerError as error:
+        messages.error(request, f"{error.refusal.wrong} {error.refusal.mend}")
         return redirect("asset", team=team.slug, asset=asset)
-    kept = {key: value for key, value in found.options.items() if key not in ("target", "task")}
-    with transaction.atomic():
-        fresh = Asset.objects.create(team=team, kind=found.kind, name=found.name, filename=found.filename, blob=found.blob,
-                                     options=kept | ({"task": "unlabelled"} if bare else {"target": target}), created_by=request.user)
-        submit_inspection(fresh)
-        if not gate.jobs(team).filter(dataset=found).exists():
-            found.delete()
     return redirect("asset", team=team.slug, asset=fresh.id)
 
 
@@ -95,4 +88,10 @@ def about(team, found: Asset) -> dict:
     """Everything the pane at the right shows."""
     used = gate.jobs(team).filter(Q(model=found) | Q(dataset=found)).exclude(state=Job.State.CANCELLED)
     return {"asset": found, "matches": matches_of(found) if found.state == Asset.State.READY else [], "used": used.count(),
-            "used_by": used.order_by("-created_at").defer("result", "plan", "recipe")[:5]} | details(found)
+            "used_by": used.order_by("-created_at").defer("result", "plan", "recipe")[:5], "inspection": inspection_of(found),
+            "corrected": found.kind == Asset.Kind.DATASET and bool(FIELDS & found.options.keys())} | details(found)
+
+
+def inspection_of(asset: Asset) -> Job | None:
+    """The job that looks at it, while it does."""
+    return asset.inspections.order_by("-created_at").first() if asset.state == Asset.State.INSPECTING else None

@@ -25,7 +25,7 @@ def everything(data: Dataset) -> np.ndarray:
 
 
 def types(card: DatasetCard) -> dict:
-    return {column["name"]: column["type"] for column in card.columns}
+    return {column.name: column.type for column in card.columns}
 
 
 COLOURS = ("red", "green", "blue")
@@ -54,7 +54,7 @@ def test_every_column_finds_its_type_and_features(tmp_path: Path) -> None:
 def test_delimiters_and_encodings(tmp_path: Path, delimiter: str, encoding: str) -> None:
     text = TEXT.replace(",", delimiter).replace("red", "röd").replace("\n", "\r\n")
     card, _ = read(tmp_path / "data.csv", text.encode(encoding))
-    assert [column["name"] for column in card.columns][:2] == ["id", "size"]
+    assert [column.name for column in card.columns][:2] == ["id", "size"]
     assert card.rows == 80
 
 
@@ -71,7 +71,7 @@ def test_decimal_commas(tmp_path: Path) -> None:
 
 def test_without_a_header(tmp_path: Path) -> None:
     card, _ = read(tmp_path / "data.csv", "\n".join(f"{i * 0.5},{i % 5},{i % 3}" for i in range(60)))
-    assert [column["name"] for column in card.columns] == ["column 1", "column 2", "column 3"]
+    assert [column.name for column in card.columns] == ["column 1", "column 2", "column 3"]
     assert (card.target, card.classes, card.rows) == ("column 3", ("0", "1", "2"), 60)
 
 
@@ -93,7 +93,7 @@ def test_gaps_become_the_median_of_train_or_a_category(tmp_path: Path) -> None:
     assert min(known) < filled[0] < max(known)
     assert set(data.test.x[:, 0]) <= present | set(filled)
     assert everything(data)[:, 4].sum() == 20
-    assert {column["name"]: column["missing"] for column in card.columns} == {"n": 25, "c": 20, "y": 0}
+    assert {column.name: column.missing for column in card.columns} == {"n": 25, "c": 20, "y": 0}
 
 
 def test_infinite_values_and_stray_text_count_as_missing_and_are_told(tmp_path: Path) -> None:

@@ -156,7 +156,7 @@ GOOD = [f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(40)]
 
 @pytest.mark.parametrize(("raw", "code", "where"), [
     (table([*GOOD[:20], "1,2", *GOOD[20:]]), "ragged-row", "line 22"), (table([*GOOD[:20], "1,2,3,4"]), "ragged-row", "line 22"),
-    (table([*GOOD, "1,\0,yes"]), "nul", "line 42"), (table(GOOD).replace(b"yes", b"\xff\xfe\xe9"), "encoding", ""),
+    (table([*GOOD, "1,\0,yes"]), "nul", "line 42"), (table(GOOD).replace(b"yes", b"\x81\xe9"), "encoding", "line 3"),
     (table(GOOD, "a,a,y"), "duplicate-column", "columns 1 and 2"), (b"", "empty", ""), (b"\n\n\n", "empty", ""),
     (b"a\n1\n2\n", "one-column", ""),
     (b"a,b,y\n", "too-few-rows", ""), (table(['"never closed,1,yes', *["x" * 1000] * 90]), "broken-row", "line"),
@@ -164,7 +164,7 @@ GOOD = [f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(40)]
     (",".join(f"c{i}" for i in range(2001)).encode() + b"\n" + b"1," * 2000 + b"1\n", "too-many-columns", ""),
     (table([row.replace("no", "yes") for row in GOOD]), "one-class", "'y'"),
     (table([f"{i},{i},name{i}" for i in range(40)]), "too-many-classes", ""),
-    (b"<!DOCTYPE html><html>", "html", ""), (b"PAR1" + bytes(50), "parquet", ""), (b"\xff\xfe\0\0a\0\0\0", "encoding", ""),
+    (b"<!DOCTYPE html><html>", "html", ""), (b"PAR1" + bytes(50), "suffix-differs", ""), (b"\xff\xfe\0\0a\0\0\0", "encoding", ""),
 ])
 def test_tables_that_are_none(tmp_path: Path, raw: bytes, code: str, where: str) -> None:
     (tmp_path / "data.csv").write_bytes(raw)

@@ -122,3 +122,41 @@ def test_the_same_key_gets_the_same_answer(api):
     assert one.json()["id"] == two.json()["id"]
     assert two["Idempotency-Replayed"] == "true"
     assert Asset.objects.count() == 1
+
+
+TABLE = {"kind": "table", "title": "Table, 100 rows, 2 columns", "rows": 100, "target": "y", "row_shape": [1],
+         "columns": [{"name": "a", "type": "number"}, {"name": "y", "type": "category"}]}
+
+
+def test_a_dataset_is_inspected_again_with_other_options(api, cast):
+    row = asset_of(cast.team, "dataset")
+    Asset.objects.filter(pk=row.pk).update(card=TABLE, options={"target": "y", "example": "wine"})
+    answer = api.post(f"/datasets/{row.id}/inspect", {"types": {"a": "category"}, "split": "groups", "split_by": "a"})
+    assert answer.status_code == 201, answer.content
+    said = answer.json()
+    assert said["options"] == {"example": "wine", "target": "y", "types": {"a": "category"}, "split": "groups", "split_by": "a"}
+    assert (said["state"], said["sha256"]) == ("inspecting", row.blob.sha256)
+    assert [asset.pk for asset in Asset.objects.all()] == [Asset.objects.get().pk]          # it took the old one's place
+    assert Job.objects.get(asset=said["id"]).kind == Job.Kind.INSPECT
+    assert api.post(f"/datasets/{said['id']}/inspect", {}).status_code == 409               # still being inspected
+    Asset.objects.filter(pk=said["id"]).update(state="ready", card=TABLE)
+    assert api.post(f"/datasets/{said['id']}/inspect", {}).json()["options"] == {"example": "wine"}
+
+
+@pytest.mark.parametrize(("options", "where"), [
+    ({"target": "z"}, "options.target"), ({"drop": ["a", "b"]}, "options.drop"), ({"split": "time"}, "options.split_by"),
+    ({"types": {"a": "numeric"}}, ""), ({"tarket": "y"}, ""), ({"target": "a\0"}, "")])
+def test_options_that_cannot_be_are_refused_and_nothing_changes(api, cast, options, where):
+    row = asset_of(cast.team, "dataset")
+    Asset.objects.filter(pk=row.pk).update(card=TABLE)
+    answer = api.post(f"/datasets/{row.id}/inspect", options)
+    assert answer.status_code == 422
+    assert where in answer.json()["where"]
+    assert Asset.objects.get().pk == row.pk
+
+
+def test_options_may_come_with_the_file(api):
+    said = api.form("/datasets", {"file": file("t.csv"), "options": '{"drop": ["a"], "strip_labels": true}', "target": "y"}).json()
+    assert said["options"] == {"drop": ["a"], "strip_labels": True, "target": "y"}
+    assert api.form("/datasets", {"file": file("t.csv"), "options": "[1]"}).status_code == 422
+    assert api.form("/datasets", {"file": file("t.csv"), "options": '{"types": 3}'}).json()["where"] == "options.types"

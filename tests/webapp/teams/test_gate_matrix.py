@@ -75,6 +75,7 @@ CALLS = {   # operation -> the scope of the token it needs; None: open to the wo
     "OPTIONS /uploads": None,
     "POST /models": "run", "GET /models": "read", "GET /models/{id}": "read", "DELETE /models/{id}": "run",
     "POST /datasets": "run", "GET /datasets": "read", "GET /datasets/{id}": "read", "DELETE /datasets/{id}": "run",
+    "POST /datasets/{id}/inspect": "run",
     "POST /uploads": "run", "HEAD /uploads/{id}": "run", "PATCH /uploads/{id}": "run", "DELETE /uploads/{id}": "run",
     "GET /devices": "read", "POST /devices": "run", "GET /techniques": "read", "GET /chains": "read", "POST /plans": "read",
     "POST /jobs": "run", "GET /jobs": "read", "GET /jobs/{id}": "read", "POST /jobs/{id}/cancel": "run", "POST /jobs/{id}/replay": "run",
