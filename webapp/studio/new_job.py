@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.models import Asset, Candidate, Job
-from jobs.submit import submit_fit
+from jobs.submit import fed, submit_fit
 from optimizers.catalogue import TECHNIQUES
 from optimizers.chains import CHAINS
 from optimizers.errors import OptimizerError
@@ -80,7 +80,8 @@ def planned(team, draft: Draft) -> dict:
     if draft.empty or draft.errors or draft.device is None:
         return context
     try:
-        dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe)
+        dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe,
+                      preprocessing=fed(draft.model, draft.preprocessing))
         context |= {"dry": dry, "late": [row for row in dry.not_tried if row.code == "no-time"],
                     "cannot": [row for row in dry.not_tried if row.code != "no-time"], "all_minutes": math.ceil(dry.all_seconds / 60)}
     except OptimizerError as error:
@@ -101,7 +102,7 @@ def spread(devices, chosen) -> list:
 def match(draft: Draft) -> str:
     """"yes", "no", "train" (only a dataset) or "measure" (only a model), or nothing."""
     if draft.model_card and draft.dataset_card:
-        return "no" if refuse(draft.model_card, draft.dataset_card, draft.goal) else "yes"
+        return "no" if refuse(draft.model_card, draft.dataset_card, draft.goal, fed(draft.model, draft.preprocessing)) else "yes"
     return "train" if draft.dataset_card else "measure" if draft.model_card else ""
 
 
