@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import onnx
 
 from optimizers.models.graph_facts import analyse
-from optimizers.models.graph_packed import BLOCKS, packed_bits
+from optimizers.models.graph_packed import BLOCKS, DYNAMIC_LSTM, packed_bits
 from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
 
-INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", DYNAMIC_LSTM}
 PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 
 
