@@ -46,8 +46,8 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
     return ModelCard(
         kind=kind, family="graph" if reason else "network", title=title(kind, network, facts, options), task=task, classes=classes,
         inputs=(*facts.inputs, *network.bound), outputs=outputs, constants=how.constants, carried=how.carried,
-        scores=(*scores, *(name for name in probable(network.proto, outputs) if name not in scores)), parameters=facts.parameters, macs=facts.macs,
-        activation_bytes=facts.activation_bytes,
+        scores=tuple(name for name in dict.fromkeys((*scores, *probable(network.proto, outputs))) if name not in how.carried.values()),
+        parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
         opset=opset(network.proto), operators=facts.operators, layers=facts.layers[:MOST_LAYERS], quantized=facts.quantized,
         buried=dict(list(facts.buried.items())[:MOST_LAYERS]),
         architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
@@ -177,8 +177,8 @@ def input_problems(network: Network, inputs: tuple[Tensor, ...]) -> Iterator[Pro
     how = network.preprocessing
     unfed = [tensor.name for tensor in inputs[1:] if tensor.name not in how.carried]
     if unfed:
-        yield Problem(severity="warn", wrong=f"The network has {len(inputs) + len(how.constants)} inputs; rows fill '{inputs[0].name}', and "
-                      "nothing says what the others are given.", where=", ".join(unfed)[:200], code="several-inputs",
+        yield Problem(severity="warn", wrong=f"The network has {len(inputs) + len(how.constants)} inputs; rows fill '{inputs[0].name}', "
+                      f"and nothing says what is given to {', '.join(unfed)[:200]}.", where=", ".join(unfed)[:200], code="several-inputs",
                       mend=f"Say it in the job's preprocessing: constants, such as {unfed[0]}=16000, or which output is carried back to "
                            "which input.")
     for sentence in sentences(Entries(inputs[0].name if inputs else "", how.constants, how.carried)):

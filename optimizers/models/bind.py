@@ -5,7 +5,8 @@ State stays an input, behind the rows' own; who runs the network feeds zeros, or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def filled(value: onnx.ValueInfoProto, number: bool | int | float) -> onnx.Tenso
     """The input as a stored tensor, all of it this number. Raises OptimizerError where its type or shape cannot hold one."""
     kind = np.dtype(helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
     shape = graph.extents(value)
-    if shape is None or None in shape or np.prod(shape, dtype=np.float64) > LARGEST:
+    if shape is None or None in shape or prod(extent or 1 for extent in shape) > LARGEST:
         raise OptimizerError(f"The input '{value.name[:80]}' has free axes, and a constant needs its shape.", "preprocessing.constants",
                              "Export the network with that input's extents fixed.", "constant-shape")
     whole = np.full([int(extent or 1) for extent in shape], number).astype(kind)
@@ -89,9 +90,9 @@ def decided(network: Network, row: tuple[int, ...] | None) -> Network:
     after = branches(folded)
     if len(after) >= len(before) or not answers_alike(network, network.with_(proto=folded), row):
         return network
-    left = f"{len(after)} remain, such as {after[0]}." if after else "none is left."
+    left = f"{len(after)} stayed, such as {after[0]}." if after else "none is left."
     return network.with_(proto=folded).noting(
-        f"{len(before)} conditions in its control flow were worked out from constants and the shape of a row; {left}")
+        f"Control flow was folded where constants and the shape of a row decide it: of {len(before)} nodes with branches {left}")
 
 
 def branches(proto: onnx.ModelProto) -> list[str]:

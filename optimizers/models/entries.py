@@ -60,7 +60,7 @@ def single(tensor: Tensor) -> bool:
 
 
 def proposed(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, str]:
-    """Input -> output of the same type and shape, a related name first; one input is left over, for the rows.
+    """Input -> output of the same type and shape, a related name first; one input is left over for the rows, one output to answer.
 
     >>> state = [Tensor(name=name, dtype="float32", shape=(1, None, 8)) for name in ("h", "h_next")]
     >>> audio = [Tensor(name=name, dtype="float32", shape=(None, 4)) for name in ("x", "y")]
@@ -73,7 +73,7 @@ def proposed(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> dict[str, s
     called = {tensor.name for tensor, _ in pairs}
     pairs += [(tensor, output) for tensor, output in alike if tensor.name not in called and tensor.name != first(inputs, called)]
     for tensor, output in pairs:
-        if tensor.name not in found and output in free and len(found) < len(inputs) - 1:
+        if tensor.name not in found and output in free and len(found) < min(len(inputs), len(outputs)) - 1:
             found[tensor.name] = output.name
             free.remove(output)
     return found

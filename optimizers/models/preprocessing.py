@@ -42,7 +42,7 @@ class Preprocessing(Value):
     channels: int | None = Field(None, ge=1, le=64)
     layout: Literal["nchw", "nhwc", "nhw"] = "nchw"
     flatten: bool = False
-    constants: dict[Name, Annotated[bool | int | float, Field(allow_inf_nan=False)]] = Field({}, max_length=64)
+    constants: dict[Name, int | Annotated[float, Field(allow_inf_nan=False)] | bool] = Field({}, max_length=64)
     carried: dict[Name, Name] = Field({}, max_length=64)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:

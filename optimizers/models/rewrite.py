@@ -74,7 +74,7 @@ def weighted(proto: onnx.ModelProto) -> Iterator[Layer]:
 
 
 def recurrent(proto: onnx.ModelProto) -> Iterator[tuple[str, str, np.ndarray]]:
-    """(the node's name, the tensor's, its numbers) of every weight of an LSTM, GRU or RNN: (directions, gates * hidden, inputs or hidden)."""
+    """(the node's name, the tensor's, its numbers) of every weight of an LSTM, GRU or RNN, (directions, gates * hidden, inputs)."""
     known = constants(proto)
     for node in proto.graph.node:
         if node.op_type in ("LSTM", "GRU", "RNN"):

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 
 # what leaves values of a sigmoid between 0 and 1, one by one or in their mean
-THROUGH = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Gather", "Cast", "ReduceMean", "GlobalAveragePool",
-           "QuantizeLinear", "DequantizeLinear"}
+THROUGH = {"Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose", "Slice", "Gather", "Cast", "ReduceMean",
+           "GlobalAveragePool", "QuantizeLinear", "DequantizeLinear"}
 MOST_STEPS = 50
 
 

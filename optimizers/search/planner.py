@@ -12,6 +12,7 @@ from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import Budget, Goal
 from optimizers.measure.device_model import speaks
 from optimizers.recipe import Recipe, build
+from optimizers.refusals import RECURRENT
 from optimizers.search import estimate, gate
 from optimizers.search.pace import FEW_ROWS, in_time
 from optimizers.training.settings import Fitting
@@ -40,6 +41,7 @@ FROM_MODEL: tuple[tuple[Step, ...], ...] = (
     (prune(0.5), DISTILL, ("half-precision", {})),
     CHAINS["thin-filters"].steps,
 )
+STORED: tuple[tuple[Step, ...], ...] = tuple((("quantize-weights", {"bits": bits, "others": "stored"}),) for bits in (8, 4))
 # For rows that are no pictures. The first stands within seconds and is rarely far from the best; those that need others come after them.
 ESTIMATORS: tuple[Step, ...] = (
     ("boost", {}),
@@ -99,7 +101,7 @@ def sift(model: ModelCard | None, dataset: DatasetCard | None, device: Device, b
     """Recipes that can run on the device, and those that cannot with the reason; one reason for each technique."""
     legal: list[Recipe] = []
     left_out: dict[str, LeftOut] = {}
-    for steps in FROM_MODEL if model is not None else from_scratch(dataset, device, budget.study):
+    for steps in from_model(model) if model is not None else from_scratch(dataset, device, budget.study):
         recipe = in_time(compose(steps, seed), model, dataset, budget)
         refusal, culprit = refuse(recipe, model, dataset, device)
         if refusal is None:
@@ -114,6 +116,12 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
     from optimizers.catalogue import TECHNIQUES
 
     return Recipe(tuple(build(TECHNIQUES[name], params) for name, params in steps), seed)
+
+
+def from_model(model: ModelCard) -> tuple[tuple[Step, ...], ...]:
+    """What is tried on an uploaded network; of one with recurrent layers, stored weights first: integers are not for state."""
+    recurrent = any(layer.operator in RECURRENT for layer in model.layers)
+    return (*STORED, *FROM_MODEL) if recurrent else FROM_MODEL
 
 
 def from_scratch(dataset: DatasetCard | None, device: Device, study: bool = False) -> list[tuple[Step, ...]]:

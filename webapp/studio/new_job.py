@@ -70,6 +70,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
         "before": earlier_baseline(draft), "fidelity": FIDELITY, "feed_scales": feeding.SCALES, "feed_layouts": feeding.LAYOUTS,
+        "feed_inputs": feeding.proposals(draft.model_card),
         "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
     }
 
@@ -118,7 +119,7 @@ def earlier_baseline(draft: Draft) -> float | None:
 
 def field_of(refusal) -> str:
     """The field of the form a refusal of jobs.submit belongs to."""
-    for field in ("device", "dataset", "model", "recipe"):
+    for field in ("preprocessing", "device", "dataset", "model", "recipe"):
         if field in refusal.code or field in refusal.where:
             return field
     return "form"

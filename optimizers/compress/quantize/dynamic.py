@@ -10,7 +10,6 @@ from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, Technique, param
 
-
 REACHED = ("MatMul", "Gemm", "LSTM")
 
 

@@ -45,7 +45,8 @@ class Fused:
             if total := done + left:
                 parts.append(f"{done} of {total} {one if total == 1 else many}")
         plural = self.integers + self.left != 1
-        return f"{' and '.join(parts)} {'run' if plural else 'runs'} in int8." if parts else "Nothing in it runs in int8."
+        listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+        return f"{listed} {'run' if plural else 'runs'} in int8." if parts else "Nothing in it runs in int8."
 
 
 def count(proto: onnx.ModelProto) -> Fused:

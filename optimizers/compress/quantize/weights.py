@@ -30,7 +30,8 @@ class WeightQuantization(Technique):
     activations: Literal["float", "int8"] = param("int8", "What the kernel multiplies in: int8 rounds a block of activations on the fly")
 
     others: Literal["float", "stored"] = param(
-        "float", "Convolutions and recurrent layers: stored holds their weights in as many bits, a scale for each channel, and computes in float")
+        "float", "Convolutions and recurrent layers: stored holds their weights in as many bits, a scale for each channel, and computes "
+                 "in float")
 
     def refuse(self, model, dataset, device):
         if "onnxruntime" not in device.runtimes:
@@ -42,7 +43,8 @@ class WeightQuantization(Technique):
             return refusal
         reached = ("MatMul", "Gemm") if self.others == "float" else ("MatMul", "Gemm", "Conv", "ConvTranspose", *refusals.RECURRENT)
         if model.operators and not any(model.operators.get(name) for name in reached):
-            return Refusal(wrong=f"The network has no {', '.join(reached[:-1])} or {reached[-1]}, and blocks of few bits change nothing else.",
+            *some, last = reached
+            return Refusal(wrong=f"The network has no {', '.join(some)} or {last}, and blocks of few bits change nothing else.",
                            where="others", mend="Set 'others' to stored, or use 'quantize-static': it runs convolutions in integers.",
                            code="nothing-to-quantize")
         return None
