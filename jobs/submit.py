@@ -39,14 +39,19 @@ def submit_fit(team: Any, user: Any, *, model: Asset | None, dataset: Asset | No
         recipe = Recipe.load(recipe)
     model_card = ready_card(team, model, Asset.Kind.MODEL, ModelCard)
     dataset_card = ready_card(team, dataset, Asset.Kind.DATASET, DatasetCard)
-    plan = dry_run(model_card, dataset_card, device, goal, budget, recipe=recipe)
+    told = said(preprocessing) if preprocessing else None
+    plan = dry_run(model_card, dataset_card, device, goal, budget, recipe=recipe, preprocessing=fed(model, told))
     if plan.refusal is not None:
         raise OptimizerError.of(plan.refusal)
     subject = next((asset.name for asset in (model, dataset) if asset), "nothing")
     return queue(team_id=team.id, kind=Job.Kind.FIT, title=(title or f"{subject} for {device.title}")[:200], model=model, dataset=dataset,
                  device=device.model_dump(mode="json"), goal=goal.model_dump(mode="json"), budget=budget.model_dump(mode="json"),
-                 recipe=recipe.dump() if recipe else None, preprocessing=said(preprocessing) if preprocessing else None, seed=seed,
-                 created_by=user)
+                 recipe=recipe.dump() if recipe else None, preprocessing=told, seed=seed, created_by=user)
+
+
+def fed(model: Asset | None, told: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The preprocessing of a job: what was said for it, else what the upload said."""
+    return told or (model.options.get("preprocessing") if model else None)
 
 
 def replay(job: Job, user: Any) -> Job:

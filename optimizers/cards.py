@@ -57,6 +57,8 @@ class ModelCard(Value):
     opset: int | None = None
     operators: dict[str, int] = {}
     layers: tuple[Layer, ...] = ()
+    constants: dict[str, bool | int | float] = {}       # of several inputs: a single whole number -> what it is taken to be
+    carried: dict[str, str] = {}            # of several inputs: one that holds state -> the output that is taken to give it back
     buried: dict[str, str] = {}             # layers inside If, Loop or Scan, where no technique reaches -> that node
     quantized: bool = False
     architecture: str | None = None         # zoo name, for safetensors

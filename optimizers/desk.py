@@ -144,7 +144,8 @@ def work(task: Task, out: Path, watch: Watch) -> Found:
     """Refuse at once what cannot be, else run it; --out then holds report.json, recipe.yaml and a folder for each candidate."""
     from optimizers.run import run
 
-    if refusal := dry_run(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.recipe, task.seed).refusal:
+    if refusal := dry_run(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.recipe, task.seed,
+                             task.model_options.get("preprocessing")).refusal:
         raise OptimizerError.of(refusal)
     bench = out / ".work"
     bench.mkdir(parents=True, exist_ok=True)
@@ -194,7 +195,7 @@ def measure(task: Task) -> dict[str, Measurement]:
     from optimizers.inputs import load_data, load_network
     from optimizers.measure.yardstick import Yardstick, shipped
 
-    if refusal := match.refuse(task.model_card, task.dataset_card, task.goal):
+    if refusal := match.refuse(task.model_card, task.dataset_card, task.goal, task.model_options.get("preprocessing")):
         raise OptimizerError.of(refusal)
     with tempfile.TemporaryDirectory() as folder:
         ctx = context(task, Path(folder), lambda event: None, lambda: False)

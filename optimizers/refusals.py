@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from optimizers.device import Device
 
 
+RECURRENT = ("LSTM", "GRU", "RNN")
+
+
 def quantized(model: ModelCard) -> Refusal | None:
     """A network whose weights are integers already."""
     if not model.quantized:
@@ -25,6 +28,10 @@ def beyond_torch(model: ModelCard, so: str) -> Refusal | None:
     """A graph that torch cannot hold. so: what follows, "it cannot be trained"."""
     if model.family == "network":
         return None
+    if layer := next((layer for layer in model.layers if layer.operator in RECURRENT), None):
+        return Refusal(wrong=f"The network has an {layer.operator}, which runs in ONNX Runtime only, so {so}."
+                       .replace("an GRU", "a GRU"), where=f"{layer.operator} {layer.name}"[:200], code="graph-only",
+                       mend="Use 'half-precision', 'quantize-dynamic', 'quantize-weights' or 'cluster-weights' without epochs.")
     return Refusal(wrong=f"The model runs in ONNX Runtime only, so {so}.", where="model",
                    mend="Quantize it as it is, or export it without control flow and int8.", code="graph-only")
 

@@ -68,4 +68,6 @@ class Dataset(Asset):
         What is not said stays as it was; nothing at all takes back everything.
         """
         fresh = Dataset(self.client, self.client.wire.call("POST", f"/datasets/{self.id}/inspect", json=options).json())
-        return fresh.wait() if wait else fresh
+        if wait:
+            fresh.wait()
+        return fresh

@@ -32,12 +32,18 @@ class Dataset:
     task: Literal["classification", "regression", "unlabelled"]
     classes: tuple[str, ...] = ()
     features: tuple[str, ...] = ()      # names of the columns that became features, for tables
+    ordered: bool = False               # each split is one stretch of rows in their order: a sequence
 
     @property
     def row_shape(self) -> tuple[int, ...]:
         return tuple(self.train.x.shape[1:])
 
     def calibration(self, rows: int, seed: int = 0) -> np.ndarray:
-        """At most `rows` rows of the train split, drawn without replacement; balanced over classes as the split is."""
+        """At most `rows` rows of the train split, drawn without replacement; balanced over classes as the split is.
+
+        Of a sequence, the first rows: state makes no sense of others.
+        """
+        if self.ordered:
+            return np.asarray(self.train.x[:rows])
         chosen = np.random.default_rng(seed).permutation(len(self.train))[:rows]
         return np.asarray(self.train.x[np.sort(chosen)])

@@ -13,7 +13,7 @@ from optimizers.data.dataset import Dataset, Split
 from optimizers.data.formats import FORMATS, format_of
 from optimizers.data.pictures import thumbnail
 from optimizers.data.source import Source
-from optimizers.data.split import NAMES
+from optimizers.data.split import NAMES, Divided, in_stretches
 from optimizers.errors import OptimizerError
 
 IN_MEMORY = 512 << 20       # bytes of a split; larger ones stay on disk and are mapped
@@ -26,8 +26,11 @@ def open_source(path: Path, options: Mapping[str, Any], work: Path) -> Source:
     return FORMATS[format_of(path)].open(path, options, work)
 
 
-def load_dataset(path: Path, card: DatasetCard | None, options: Mapping[str, Any], work_dir: Path) -> Dataset:
+def load_dataset(path: Path, card: DatasetCard | None, options: Mapping[str, Any], work_dir: Path,
+                 ordered: bool = False) -> Dataset:
     """Read the dataset into `work_dir`.  card: what inspection found; a file that no longer agrees with it is refused.
+
+    ordered: each split is one stretch of rows, for networks that carry state from row to row.
 
     Raises OptimizerError.
     """
@@ -35,13 +38,14 @@ def load_dataset(path: Path, card: DatasetCard | None, options: Mapping[str, Any
     if card is not None and (card.rows, card.row_shape, card.classes) != (len(source.labels), source.row_shape, source.classes):
         raise OptimizerError("The dataset is not the one that was inspected: rows, shape or classes differ.", path.name,
                              "Upload it again and start a new job.", "dataset-changed")
-    train, validation, test = (split_of(source, name, work_dir) for name in NAMES)
-    return Dataset(train, validation, test, source.kind, source.task, source.classes, source.features)
+    divided = in_stretches(len(source.labels), source.declared) if ordered else source.divided
+    train, validation, test = (split_of(source, name, divided, work_dir) for name in NAMES)
+    return Dataset(train, validation, test, source.kind, source.task, source.classes, source.features, ordered)
 
 
-def split_of(source: Source, name: str, work: Path) -> Split:
+def split_of(source: Source, name: str, divided: Divided, work: Path) -> Split:
     """The rows of one split on disk, then in memory when they are few."""
-    chosen = source.divided.rows(name)
+    chosen = divided.rows(name)
     path = work / f"{name}.npy"
     if not len(chosen):
         return Split(np.zeros((0, *source.row_shape), source.row_dtype), source.labels[chosen])

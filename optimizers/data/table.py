@@ -51,7 +51,10 @@ def open_table(table: Table, options: Mapping[str, Any], work: Path, report: Rep
     for i, column in enumerate(columns):
         if i != place:
             refuse_type(column, table.where)
-    task, about = task_of(columns[place], wish, table.where) if place is not None else ("unlabelled", ())
+    task: Literal["classification", "regression", "unlabelled"] = "unlabelled"
+    about: tuple[Problem, ...] = ()
+    if place is not None:
+        task, about = task_of(columns[place], wish, table.where)
     aim = None if place is None else Aim(place, columns[place], class_names(columns[place]) if task == "classification" else ())
     out = {i: why for i, column in enumerate(columns) if (why := left_out(i, column, place, by, wish))}
     return read(table, columns, first, wish, aim, by, out, task, (*table.problems, *said, *about), work, report)
@@ -130,7 +133,8 @@ def refuse_width(names: tuple[str, ...], rows: int, where: str) -> None:
 
 def gappy(columns: list[Column], used: list[int]) -> list[int]:
     """Places of the features that may have gaps."""
-    places, start = [], 0
+    places: list[int] = []
+    start = 0
     for i in used:
         width = len(columns[i].features())
         if columns[i].type in ("number", "date"):

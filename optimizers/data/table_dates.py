@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-MONTHS = {name: number + 1 for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])}
+MONTHS = dict(zip(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], range(1, 13)))
 CLOCK = (r"(?:(?:T| +|, )(?P<H>\d{1,2}):(?P<M>\d{2})(?::(?P<S>\d{2}(?:[.,]\d{1,9})?))?(?: ?(?P<half>[AaPp])\.?[Mm]\.?)?"
          r"(?: ?(?:Z|UTC|(?P<zone>[+-]\d{2}):?(?P<zone_m>\d{2})?))?)?")
 FORMS = {       # where two fit every row, the earlier one is taken

@@ -45,18 +45,19 @@ def encoded(table: Table, columns: list[Column], used: list[int], aim: Aim | Non
             report: Report) -> Encoded:
     """Of the rows that have a target; of all without an aim.  used: places of the columns that become features.  by: place of the
     column a split is made by."""
-    labels, hashes, marks, keys = [], [], [], [] if by is not None else None
+    labels, hashes, marks = [], [], []
+    keys: list[str] | None = [] if by is not None else None
     number = {name: i for i, name in enumerate(aim.names)} if aim else {}
     width = sum(len(columns[place].features()) for place in used)
     with into.open("wb") as file:               # written, not mapped: pages of a map would count as our memory
         for block in table.blocks():
             values = {place: values_of(columns[place], cells) for place, cells in enumerate(block.cells)}
-            y = [UNKNOWN] * block.rows if aim is None else [aim_of(cell, aim.column, number) for cell in block.cells[aim.place]]
-            kept = np.array([value is not None for value in y], bool)
-            profile.take(block.cells, values, kept, y)
+            said = [UNKNOWN] * block.rows if aim is None else [aim_of(cell, aim.column, number) for cell in block.cells[aim.place]]
+            kept = np.array([value is not None for value in said], bool)
+            profile.take(block.cells, values, kept, said)
             x = np.concatenate([features(columns[place], block.cells[place], values[place]) for place in used], axis=1)[kept]
             file.write(x.tobytes())
-            labels.append(np.array([value for value in y if value is not None], np.float64))
+            labels.append(np.array([value for value in said if value is not None], np.float64))
             hashes.append(np.fromiter((content_hash(row.tobytes()) for row in x), np.uint64, len(x)))
             marks.append(np.full(len(x), block.part, np.int8))
             if keys is not None and by is not None:

@@ -39,7 +39,7 @@ def notices(columns: list[Column], out: dict[int, str], wish: DatasetOptions, wh
             if column.missing:
                 found.append(warn(f"{column.missing:,} rows without a target were left out.", at, "Fill them in, or ignore this.",
                                   "missing-target"))
-        elif why in WHY and not (column.said == "text"):
+        elif why in WHY and column.said != "text":
             found.append(info(f"Column '{column.name}' was left out: {WHY[why]}.", at, code=f"dropped-{why}"))
         elif not why:
             found += {"number": of_number, "date": of_date}.get(column.type, of_category)(column, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +55,7 @@ def blocks(path: Path, names: list[str]) -> Iterator[Block]:
         for batch in file.iter_batches(batch_size=rows_at_once(len(names)), columns=names, use_threads=False):
             done += batch.num_rows
             if batch.num_rows:
-                cells = [texts(batch.column(name)) for name in names]
+                cells: list[Sequence[str]] = [texts(batch.column(name)) for name in names]
                 refuse_cells(cells, names, path.name)
                 yield Block(cells, min(done / total, 1.0))
     except (pyarrow.ArrowException, OSError, ValueError) as fault:      # UnicodeDecodeError is a ValueError

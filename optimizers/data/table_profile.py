@@ -70,7 +70,7 @@ class Profile:
         if not self.gaps[place].any():
             return ()
         rows = np.diff(-(-np.arange(STRETCHES + 1) * self.total // STRETCHES))
-        return tuple(int(math.ceil(100 * gone / max(of, 1))) for gone, of in zip(self.gaps[place], rows))
+        return tuple(math.ceil(100 * gone / max(of, 1)) for gone, of in zip(self.gaps[place], rows))
 
 
 def span(column: Column) -> tuple[float, float]:

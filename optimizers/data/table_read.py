@@ -131,7 +131,7 @@ def text_lines(path: Path, encoding: str, told: list[int] | None = None) -> Iter
                 return
             number += 1
             if told is not None and number % 1000 == 0:
-                told[0] = file.buffer.tell()
+                told[0] = file.buffer.tell()  # type: ignore[attr-defined]
             if len(line) > LONGEST_LINE:
                 raise OptimizerError("A line is longer than 16 million characters.", f"{path.name}, line {number}",
                                      "Check that this is a table with line ends.", "line-too-long")

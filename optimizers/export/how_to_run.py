@@ -46,7 +46,7 @@ def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row
         title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped),
         packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
         code=code(how, shipped, row_shape, row_dtype, names, task, features or {}),
-        rows=told(row_shape, row_dtype, bool(features)))
+        rows=" ".join([told(row_shape, row_dtype, bool(features)), *given(shipped)]))
 
 
 def coded(shipped: Shipped) -> str:
@@ -54,6 +54,13 @@ def coded(shipped: Shipped) -> str:
     if shipped.transfer.content is None:
         return ""
     return CODED.format(sent=shipped.transfer.size / 1024, sha256=hashlib.sha256(shipped.content).hexdigest())
+
+
+def given(shipped: Shipped) -> list[str]:
+    """What the network's other inputs are given."""
+    how = shipped.network.preprocessing
+    said = [f"Of the original's inputs, `{name}` is fixed to {value} inside of the file." for name, value in how.constants.items()]
+    return said + (["Rows of one sequence go in in their order; a new sequence begins without a state."] if shipped.carried else [])
 
 
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
@@ -93,7 +100,7 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
     rounded = "np.rint(x)" if "int" in kind else "x"
     lines += [f"    return np.ascontiguousarray({rounded}, np.{kind})", "", ""]
     rows = "(1, " + ", ".join(str(extent) for extent in row_shape) + ")"
-    lines += [*predicting(shipped, task), "", "",
+    lines += [*(sequence(shipped) if shipped.carried else []), *predicting(shipped, task), "", "",
               f"row = row_of({cells_of(features)!r})        # put your own cells here" if features else
               f"row = np.zeros({rows}, np.{row_dtype if row_dtype == 'uint8' else 'float32'})        # put your own rows here"]
     answer = {"classification": "print(CLASSES[int(predict(row)[0].argmax())])", "regression": "print(float(predict(row)[0, 0]))",
@@ -106,10 +113,29 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
 def predicting(shipped: Shipped, task: str) -> list[str]:
     """The function that answers: class scores or amounts, (n, outputs); of a network whose outputs are its own, each by its name."""
     feed = f'{{"{shipped.input.name}": prepare(x)}}'
+    if shipped.carried:
+        return ["def predict(x):", "    found, _ = listen(prepare(x))",
+                "    return found" if task == "unlabelled" else f'    return found["{shipped.output}"].reshape(len(x), -1)']
     if task == "unlabelled":
         return ["def predict(x):", "    names = [value.name for value in session.get_outputs()]",
                 f"    return dict(zip(names, session.run(names, {feed})))"]
     return ["def predict(x):", f'    return session.run(["{shipped.output}"], {feed})[0].reshape(len(x), -1)']
+
+
+def sequence(shipped: Shipped) -> list[str]:
+    """Code that gives rows to the network one by one, and with each the state that the one before it left."""
+    return [f"CARRIED = {dict(shipped.carried)!r}       # input: the output whose last value it takes", "", "",
+            "def listen(rows, state=None):",
+            '    """Outputs for rows in order, and the state after them: give it back with the rows that follow."""',
+            "    state = state or {value.name: np.zeros([n if isinstance(n, int) else 1 for n in value.shape],"
+            ' np.float16 if "float16" in value.type else np.float32)',
+            "                      for value in session.get_inputs() if value.name in CARRIED}",
+            f"    names, found = {list(shipped.outputs)!r}, []",
+            "    for row in rows:",
+            f'        values = session.run(names + list(CARRIED.values()), {{"{shipped.input.name}": row[None], **state}})',
+            "        state = dict(zip(CARRIED, values[len(names):]))",
+            "        found.append(values[:len(names)])",
+            "    return dict(zip(names, map(np.concatenate, zip(*found)))), state", "", ""]
 
 
 def cells_of(features: Mapping[str, float | None]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """How faithful a candidate is to the original on the same rows: no labels are needed, only rows.
 
 Each row has its own value, so that intervals come from resampling rows:
-    agreement   share of the arg-maxes that are the original's, over every output that looks like class scores
+    agreement   share of the arg-maxes that are the original's, over every output that looks like class scores; a single probability
+                decides at 0.5
     cosine      cosine similarity of an output with the original's, each output as one vector; mean over the outputs
 and over all rows, for each output,
     SQNR        10 log10 of signal power over error power, in decibel: signal is the original's output, error the difference
@@ -65,12 +66,21 @@ def compare(before: Sequence[np.ndarray], after: Sequence[np.ndarray], scores: S
             raise OptimizerError(f"Output {place + 1} has shape {b.shape}, the original's has {a.shape}: they cannot be compared.",
                                  "the network's output", "Export it with outputs of fixed size.", "outputs-differ")
         if place in scores:
-            same.append((a.argmax(axis=-1) == b.argmax(axis=-1)).reshape(len(a), -1).mean(axis=1))
+            same.append((decided(a) == decided(b)).reshape(len(a), -1).mean(axis=1))
         a, b = (finite(array).reshape(len(array), -1).astype(np.float64) for array in (a, b))
         signal.append((a * a).sum(axis=1))
         error.append(((a - b) ** 2).sum(axis=1))
         cosine.append(cosines(a, b))
     return Likeness(np.mean(same, axis=0) if same else None, np.stack(cosine, axis=1), np.stack(signal, axis=1), np.stack(error, axis=1))
+
+
+def decided(array: np.ndarray) -> np.ndarray:
+    """The class each row of scores is for; of one probability, whether it is above 0.5.
+
+    >>> decided(np.array([[0.2, 0.8]])).tolist(), decided(np.array([[0.5], [0.6]])).tolist()
+    ([1], [False, True])
+    """
+    return array.argmax(axis=-1) if array.shape[-1] > 1 else array[..., 0] > 0.5
 
 
 def finite(array: np.ndarray) -> np.ndarray:
@@ -99,8 +109,10 @@ def joined(parts: Sequence[Likeness], original: bool = False) -> Likeness:
     return Likeness(np.concatenate(told) if told else None, cosine, signal, error, original)
 
 
-def score_places(outputs: Sequence[np.ndarray]) -> tuple[int, ...]:
-    return tuple(place for place, array in enumerate(outputs) if looks_like_scores(array))
+def score_places(outputs: Sequence[np.ndarray], probable: Sequence[int] = ()) -> tuple[int, ...]:
+    """Places of the outputs that decide something. probable: of those that a sigmoid made; they count where each is one number."""
+    return tuple(place for place, array in enumerate(outputs)
+                 if looks_like_scores(array) or (place in probable and array.ndim > 1 and array.shape[-1] == 1))
 
 
 def measurements(found: Likeness, names: Sequence[str], what: str, seed: int) -> dict[str, Measurement]:

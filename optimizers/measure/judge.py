@@ -106,8 +106,9 @@ class ByOriginal:
 
     def become_original(self, shipped: Shipped) -> None:
         first = shipped.answers(self.data.validation.x[:1])
-        self.original, self.scores = shipped, fidelity.score_places(first)
-        self.step = int(max(1, min(64, AT_ONCE // max(1, sum(array.nbytes for array in first)))))
+        self.original, self.scores = shipped, fidelity.score_places(first, shipped.probable)
+        few = int(max(1, min(64, AT_ONCE // max(1, sum(array.nbytes for array in first)))))
+        self.step = max(len(self.data.validation), len(self.data.test)) if shipped.carried else few      # a sequence is never cut
 
     def reference(self, split: str, start: int) -> list[np.ndarray]:
         """The original's outputs for one turn of rows, kept while there is room."""

@@ -64,7 +64,7 @@ def watched(shipped: Shipped, nodes: list[onnx.NodeProto]) -> Shipped:
 
 def powers(original: Shipped, candidate: Shipped, outputs: list[list[str]], x: np.ndarray) -> list[tuple[float, float] | None]:
     """(signal, error) summed over all rows for each pair of outputs; None where shapes differ."""
-    step = original.fixed_batch or candidate.fixed_batch or BATCH
+    step = min(original.step(len(x), BATCH), candidate.step(len(x), BATCH))
     found: list[tuple[float, float] | None] = [(0.0, 0.0)] * len(outputs[0])
     for start in range(0, len(x), step):
         rows = x[start:start + step]

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 import onnx
 
 from optimizers.models.graph_facts import analyse
-from optimizers.models.graph_packed import BLOCKS, packed_bits
+from optimizers.models.graph_packed import BLOCKS, DYNAMIC_LSTM, packed_bits
 from optimizers.models.trees_onnx import trees_in
 from optimizers.technique import ARITHMETIC
 
 if TYPE_CHECKING:
     from optimizers.models.network import Network
 
-INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
+INTEGER = {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger", DYNAMIC_LSTM}
 NODE_BYTES = 10         # of a node in tables of C: feature, threshold, two children
 PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 

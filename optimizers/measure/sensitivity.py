@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,8 +50,9 @@ class Gauge:
 
     def __init__(self, network: Network, data: Dataset, metric: str | None) -> None:
         data = data if len(data.validation) else replace(data, validation=data.train)
-        self.x, self.quality = np.asarray(data.validation.x[:ROWS]), told_by(metric, data)
-        self.before = Shipped(network).answers(self.x)
+        original = Shipped(network)
+        self.x, self.quality = np.asarray(data.validation.x[:ROWS]), told_by(metric, data, original.probable)
+        self.before = original.answers(self.x)
         self.whole = self.quality(self.before, self.before)
 
     def cost(self, changed: Network) -> Cost:
@@ -60,17 +61,17 @@ class Gauge:
         return Cost(100 * (self.whole - self.quality(self.before, after)), moved)
 
 
-def told_by(metric: str | None, data: Dataset) -> Callable[[list[np.ndarray], list[np.ndarray]], float]:
+def told_by(metric: str | None, data: Dataset, probable: Sequence[int] = ()) -> Callable[[list[np.ndarray], list[np.ndarray]], float]:
     """(outputs of the original, outputs of the changed network) over the first validation rows -> the metric.
 
-    metric: None takes the task's own, cosine where there are no labels.
+    metric: None takes the task's own, cosine where there are no labels.  probable: places of outputs that a sigmoid made.
     """
     metric = metric or OF_TASK.get(data.task, ("cosine",))[0]
     y = np.asarray(data.validation.y[:ROWS])
 
     def quality(before: list[np.ndarray], after: list[np.ndarray]) -> float:
         if metric in FIDELITY:
-            return float(fidelity.compare(before, after, fidelity.score_places(before)).values(metric).mean())
+            return float(fidelity.compare(before, after, fidelity.score_places(before, probable)).values(metric).mean())
         return score(metric, y, decide(after[0], data.task))
 
     return quality

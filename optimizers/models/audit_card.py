@@ -14,10 +14,11 @@ from optimizers.cards import ModelCard, Problem, Tensor
 from optimizers.errors import OptimizerError
 from optimizers.models import graph_facts
 from optimizers.models.audit import Kind
+from optimizers.models.entries import Entries, sentences
 from optimizers.models.graph_facts import GraphFacts
 from optimizers.models.load import load_model, tensors
 from optimizers.models.network import Network
-from optimizers.models.scores import looks_like_scores
+from optimizers.models.scores import looks_like_scores, probabilities
 
 MOST_LAYERS = 2_000             # on a card
 MOST_ACTIVATIONS = 4 << 30      # bytes of one row
@@ -31,8 +32,9 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
     facts = graph_facts.analyse(network.proto)
     outputs, ran, scores = tried(network, facts)
     reason = why_graph(network)
-    task, classes = task_of(network.proto, outputs)
-    problems += [*ran, *(info(note, code="on-reading") for note in network.notes), *input_problems(facts.inputs)]
+    how = network.preprocessing
+    task, classes = task_of(network.proto, tuple(tensor for tensor in outputs if tensor.name not in how.carried.values()))
+    problems += [*ran, *(info(note, code="on-reading") for note in network.notes), *input_problems(network, facts.inputs)]
     if reason:
         problems.append(reason)
     if facts.buried:
@@ -43,8 +45,9 @@ def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
         problems.append(info(f"The card lists the first {MOST_LAYERS:,} of {len(facts.layers):,} layers.", code="layers-cut"))
     return ModelCard(
         kind=kind, family="graph" if reason else "network", title=title(kind, network, facts, options), task=task, classes=classes,
-        inputs=facts.inputs, outputs=outputs, scores=scores, parameters=facts.parameters, macs=facts.macs,
-        activation_bytes=facts.activation_bytes,
+        inputs=(*facts.inputs, *network.bound), outputs=outputs, constants=how.constants, carried=how.carried,
+        scores=tuple(name for name in dict.fromkeys((*scores, *probable(network.proto, outputs))) if name not in how.carried.values()),
+        parameters=facts.parameters, macs=facts.macs, activation_bytes=facts.activation_bytes,
         opset=opset(network.proto), operators=facts.operators, layers=facts.layers[:MOST_LAYERS], quantized=facts.quantized,
         buried=dict(list(facts.buried.items())[:MOST_LAYERS]),
         architecture=options.get("architecture") if kind == "safetensors" else None, weights_dtype=facts.weights_dtype,
@@ -161,15 +164,28 @@ def task_of(proto: onnx.ModelProto, outputs: tuple[Tensor, ...]) -> tuple[Any, i
         return "classification", shape[1]
     if len(shape) not in (1, 2) or shape[1:] not in ((), (1,)):
         return "other", None
-    last = next((node.op_type for node in proto.graph.node if outputs[0].name in node.output), "")
-    return ("classification" if last == "Sigmoid" else "regression"), 1
+    return ("classification" if outputs[0].name in probabilities(proto) else "regression"), 1
 
 
-def input_problems(inputs: tuple[Tensor, ...]) -> Iterator[Problem]:
+def probable(proto: onnx.ModelProto, outputs: tuple[Tensor, ...]) -> Iterator[str]:
+    """Outputs of one probability each: above 0.5 or not is what they say."""
+    found = probabilities(proto)
+    return (tensor.name for tensor in outputs if tensor.name in found and len(tensor.shape) > 1 and tensor.shape[-1] == 1)
+
+
+def input_problems(network: Network, inputs: tuple[Tensor, ...]) -> Iterator[Problem]:
+    how = network.preprocessing
+    unfed = [tensor.name for tensor in inputs[1:] if tensor.name not in how.carried]
+    if unfed:
+        yield Problem(severity="warn", wrong=f"The network has {len(inputs) + len(how.constants)} inputs; rows fill '{inputs[0].name}', "
+                      f"and nothing says what is given to {', '.join(unfed)[:200]}.", where=", ".join(unfed)[:200], code="several-inputs",
+                      mend=f"Say it in the job's preprocessing: constants, such as {unfed[0]}=16000, or which output is carried back to "
+                           "which input.")
+    for sentence in sentences(Entries(inputs[0].name if inputs else "", how.constants, how.carried)):
+        yield info(sentence, code="inputs-given", mend="Say otherwise in the job's preprocessing where that is wrong.")
     if len(inputs) > 1:
-        yield Problem(severity="warn", wrong=f"The network has {len(inputs)} inputs; jobs feed networks with one.",
-                      where=", ".join(tensor.name for tensor in inputs)[:200], mend="Export it with a single input.", code="several-inputs")
-    elif inputs and inputs[0].shape and inputs[0].shape[0] is not None:
+        return
+    if inputs and inputs[0].shape and inputs[0].shape[0] is not None:
         yield info(f"The batch axis is fixed to {inputs[0].shape[0]}, so rows go through one batch at a time.", inputs[0].name,
                    "Export with a free batch axis (dynamic_shapes) to be able to train.", "fixed-batch")
 

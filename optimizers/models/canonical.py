@@ -16,7 +16,7 @@ from optimizers.models.graph import constants, copied, extents, inputs, opset, s
 
 OPSET = 17                  # what older files are raised to: per-channel quantization needs 13, LayerNormalization 17
 FOLDED = {"Identity", "Transpose", "Reshape", "Squeeze", "Unsqueeze", "Cast", "Add", "Sub", "Mul", "Div", "Neg", "Sqrt", "Concat", "Slice",
-          "Gather", "Flatten", "Reciprocal", "Pow", "Exp", "Shape"}
+          "Gather", "Flatten", "Reciprocal", "Pow", "Exp", "Shape", "ConstantOfShape"}
 LARGEST = 2**26             # values a folded constant may have
 
 
@@ -83,7 +83,7 @@ def fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
     for node in fresh.graph.node:
         names = [name for name in node.input if name]
         if node.op_type in FOLDED and names and node.domain in ("", "ai.onnx") and all(name in known for name in names) \
-                and sum(known[name].size for name in names) <= LARGEST:
+                and sum(known[name].size for name in names) <= LARGEST and made_size(node, known) <= LARGEST:
             value = evaluate(node, known, opset(proto))
             if value is not None and value.size <= LARGEST:
                 known[node.output[0]] = value
@@ -94,6 +94,11 @@ def fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
     read = uses(fresh)
     fresh.graph.initializer.extend(numpy_helper.from_array(known[name], name) for name in folded if read[name])
     return without_unread(fresh)
+
+
+def made_size(node: onnx.NodeProto, known: dict[str, np.ndarray]) -> float:
+    """How many values a ConstantOfShape would make; others make no more than they read, or are looked at afterwards."""
+    return float(np.prod(known[node.input[0]], dtype=np.float64)) if node.op_type == "ConstantOfShape" else 0.0
 
 
 def evaluate(node: onnx.NodeProto, known: dict[str, np.ndarray], version: int) -> np.ndarray | None:
@@ -189,9 +194,9 @@ def aim_reshape(proto: onnx.ModelProto, node: onnx.NodeProto, target: list[int],
 
 
 def example(proto: onnx.ModelProto, rows: int) -> np.ndarray | None:
-    """Random float32 rows for the one input, or None where its extents are free."""
+    """Random float32 rows for the first input, or None where its extents are free."""
     found = inputs(proto)
-    shape = extents(found[0]) if len(found) == 1 else None
+    shape = extents(found[0]) if found else None
     if not shape or None in shape[1:] or found[0].type.tensor_type.elem_type != TensorProto.FLOAT:
         return None
     if np.prod([int(extent or 1) for extent in shape[1:]], dtype=np.float64) > LARGEST:

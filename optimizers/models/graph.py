@@ -108,7 +108,7 @@ def set_nodes(proto: onnx.ModelProto, nodes: Iterable[onnx.NodeProto]) -> None:
 
 
 def run(proto: onnx.ModelProto, x: np.ndarray, optimize: bool = True) -> list[np.ndarray]:
-    """Every output for one batch x, in ONNX Runtime on one thread."""
+    """Every output for one batch x, in ONNX Runtime on one thread; inputs but the first get zeros."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -117,7 +117,14 @@ def run(proto: onnx.ModelProto, x: np.ndarray, optimize: bool = True) -> list[np
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    return session.run(None, {inputs(proto)[0].name: as_input(x, session.get_inputs()[0].type)})
+    first, *others = session.get_inputs()
+    return session.run(None, {first.name: as_input(x, first.type)} | beginning(others, len(x)))
+
+
+def beginning(entries: Iterable[Any], rows: int) -> dict[str, np.ndarray]:
+    """State at the start of a sequence: zeros for each of these inputs of an ONNX Runtime session, free extents as many as rows."""
+    return {entry.name: np.zeros([extent if isinstance(extent, int) else rows for extent in entry.shape], numpy_name(entry.type))
+            for entry in entries}
 
 
 def as_input(x: np.ndarray, kind: str) -> np.ndarray:

@@ -15,7 +15,7 @@ import onnx
 from optimizers.cards import Layer, Tensor
 from optimizers.models.graph_macs import Unknown, macs
 from optimizers.models.graph_memory import peak_bytes
-from optimizers.models.graph_packed import BLOCKS, as_products, packed_weights
+from optimizers.models.graph_packed import BLOCKS, DYNAMIC_LSTM, as_products, packed_weights
 from optimizers.models.graph_shapes import Scope, bodies, dtype_name, free_inputs, scope_of, tensor, tensor_of, with_shapes
 
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.DOUBLE, onnx.TensorProto.BFLOAT16}
@@ -64,7 +64,7 @@ def analyse(proto: onnx.ModelProto) -> GraphFacts:
         layers=tuple(layers), macs=None if total is None else total // rows, parameters=counted,
         activation_bytes=peak_bytes(shaped.graph, scope), operators=dict(operators.most_common()),
         inputs=tuple(tensor(i) for i in free_inputs(proto.graph)), outputs=tuple(tensor(o) for o in proto.graph.output),
-        quantized=any(name in QUANTIZED or name.endswith(BLOCKS) for name in operators), weights_dtype=width,
+        quantized=any(name in QUANTIZED or name.endswith((BLOCKS, DYNAMIC_LSTM)) for name in operators), weights_dtype=width,
         buried=buried(shaped.graph, scope))
 
 

@@ -10,6 +10,7 @@ import onnx
 from optimizers.models.graph_shapes import Scope
 
 CODES_AT = {"Gather": 1}        # the input that leads on to the codes, where it is not the first
+DYNAMIC_LSTM = "DynamicQuantizeLSTM"     # ONNX Runtime's LSTM with weights in int8, (directions, inputs, 4 * hidden)
 BLOCKS = "MatMulNBits"          # ONNX Runtime's product with weights packed by blocks
 PASSED = {"Reshape", "Split", "Mul", "Cast", "BitShift", "Gather"}
 
@@ -50,13 +51,24 @@ def packed_weights(graph: onnx.GraphProto, scope: Scope) -> tuple[dict[str, int]
 
 
 def as_products(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The graph with each MatMulNBits as the MatMul it stands for, its weights (K, N) without their numbers: what shapes are read from."""
-    if not any(node.op_type == BLOCKS for node in proto.graph.node):
+    """The graph with each MatMulNBits as the MatMul, and each DynamicQuantizeLSTM as the LSTM it stands for, weights without their
+    numbers: what shapes are read from.
+    """
+    if not any(node.op_type in (BLOCKS, DYNAMIC_LSTM) for node in proto.graph.node):
         return proto
     made = onnx.ModelProto()
     made.CopyFrom(proto)
     gone: set[str] = set()
+    dims = {tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer}
     for node in made.graph.node:
+        if node.op_type == DYNAMIC_LSTM:
+            weights = [f"{node.output[0] or node.name}.{place}" for place in ("weight", "recurrence")]
+            for name, stored in zip(weights, node.input[1:3], strict=True):
+                directions, rows, columns = dims[stored]
+                made.graph.initializer.append(onnx.numpy_helper.from_array(np.zeros((directions, columns, rows), np.float32), name))
+            gone.update((*node.input[1:3], *node.input[8:]))
+            node.op_type, node.domain = "LSTM", ""
+            node.input[:] = [node.input[0], *weights, *node.input[3:8]]
         if node.op_type == BLOCKS:
             rows, columns = (next(a.i for a in node.attribute if a.name == name) for name in ("K", "N"))
             weight = f"{node.output[0]}.weight"

@@ -61,7 +61,8 @@ def named(scale: Preprocessing) -> str:
 def shaped(network: Network, x: np.ndarray) -> Preprocessing:
     """Size, channels, layout and flattening that bring rows x to the network's input, with the plain scale."""
     wanted = (graph.extents(graph.inputs(network.proto)[0]) or ())[1:]
-    plain = Preprocessing(scale="0-1" if x.dtype == np.uint8 else "none")
+    plain = network.preprocessing.model_copy(update={**Preprocessing().model_dump(exclude={"constants", "carried"}),
+                                                     "scale": "0-1" if x.dtype == np.uint8 else "none"})
     if x.ndim == 4 and x.shape[1] == 1 and len(wanted) == 2 and same(wanted, x.shape[2:]):
         return plain.model_copy(update={"layout": "nhw"})
     if x.ndim != 4 and same(wanted, x.shape[1:]):

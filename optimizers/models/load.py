@@ -9,7 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from optimizers.errors import OptimizerError
-from optimizers.models.canonical import canonical, told_apart
+from optimizers.models.canonical import canonical, told_apart, without_weight_inputs
 from optimizers.models.graph import QUANTIZED
 from optimizers.models.network import Network
 from optimizers.models.preprocessing import Preprocessing, said
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any] | None = None) -> Network:
-    """path: .onnx, .pt2 or .safetensors.  options: "preprocessing" (its fields); for safetensors "architecture" (zoo name)
-    and "input_shape" (of one row).
+    """path: .onnx, .pt2 or .safetensors.  options: "preprocessing" (its fields); "row" (the shape of one row as it is fed, where that
+    is known); for safetensors "architecture" (zoo name) and "input_shape" (of one row).
 
     Returns a float32 network, or a quantized one as it is. Raises OptimizerError for a file that cannot be used.
     A .pt2 is code: this is only ever called inside the cage.
@@ -28,7 +28,7 @@ def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any
     path, options = Path(path), options or {}
     suffix = path.suffix.lower()
     if suffix == ".onnx":
-        network = from_onnx_file(path)
+        network = from_onnx_file(path, options)
     elif suffix == ".pt2":
         from optimizers.models.torch_export import from_torch_export
 
@@ -42,21 +42,28 @@ def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any
         raise OptimizerError(f"A model file ends in .onnx, .pt2 or .safetensors; this one ends in '{suffix[:20]}'.", path.name,
                              "Export the network to ONNX.", "model-kind")
     wanted = options.get("preprocessing")
-    return network.with_(preprocessing=Preprocessing(**said(wanted))) if wanted else network
+    if not wanted:
+        return network
+    given = network.preprocessing
+    return network.with_(preprocessing=Preprocessing(**said(wanted) | {"constants": given.constants, "carried": given.carried}))
 
 
-def from_onnx_file(path: Path) -> Network:
+def from_onnx_file(path: Path, options: dict[str, Any] | None = None) -> Network:
     """The file checked and brought to the tidy form."""
     try:
         proto = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except DecodeError:
         raise OptimizerError("The file is not a whole ONNX model: its bytes end early or are not ONNX.", path.name,
                              "Export it again, and check the size after copying.", "onnx-truncated") from None
-    return from_proto(proto, path.name)
+    return from_proto(proto, path.name, options)
 
 
-def from_proto(proto: onnx.ModelProto, where: str = "") -> Network:
-    """A checked, tidy network of a graph in memory."""
+def from_proto(proto: onnx.ModelProto, where: str = "", options: dict[str, Any] | None = None) -> Network:
+    """A checked, tidy network of a graph in memory, its further inputs bound. options: as of `load_model`."""
+    from optimizers.models.bind import bound
+
+    options = options or {}
+    given, row = said(options.get("preprocessing") or {}), options.get("row")
     refuse_external(proto, where)
     try:
         onnx.checker.check_model(proto, full_check=False)
@@ -65,9 +72,10 @@ def from_proto(proto: onnx.ModelProto, where: str = "") -> Network:
         raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.",
                              "onnx-invalid") from None
     if any(node.op_type in QUANTIZED for node in proto.graph.node):
-        return Network(told_apart(proto), state="quantized", notes=("Uploaded already quantized: it is measured as it is.",))
-    tidy, notes = canonical(proto)
-    return Network(tidy, notes=notes)
+        return bound(Network(told_apart(proto), state="quantized", notes=("Uploaded already quantized: it is measured as it is.",)), given)
+    whole = bound(Network(without_weight_inputs(proto)), given, tuple(row) if row else None)
+    tidy, notes = canonical(whole.proto)
+    return whole.with_(proto=tidy).noting(*notes)
 
 
 def refuse_external(proto: onnx.ModelProto, where: str) -> None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from optimizers.candidate import Sensitivity
+from optimizers.cards import Tensor
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.models.preprocessing import Preprocessing
 from optimizers.technique import State
@@ -28,6 +29,7 @@ class Network:
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
     coded: whether the file travels as model.esp.
     sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
+    bound: inputs of the upload that constants took the place of.
     """
 
     proto: onnx.ModelProto
@@ -37,6 +39,7 @@ class Network:
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     coded: bool = False
     sparse: bool = False
+    bound: tuple[Tensor, ...] = ()
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from optimizers.errors import OptimizerError
-from optimizers.values import Value
+from optimizers.values import Value, printable
+
+PAIRS = ("constants", "carried")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from optimizers.models.network import Network
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(printable)]         # of an input or output
+
+
 class Preprocessing(Value):
     """Applied in this order: resize to size (height, width; nearest for grey, bilinear for colour), channels (1 <-> 3), scale, layout.
 
@@ -25,6 +30,9 @@ class Preprocessing(Value):
     (per channel or per feature, in units of the raw row divided by 255 for bytes, of the raw row otherwise), "none" casts only.
     Rows of floats are taken to be in 0..1 already: "0-1" and "0-255" cast them, "-1-1" is 2 x - 1.
     layout: "nhw" drops the one channel of grey rows.  flatten: (n, channels * height * width) for networks that take vectors.
+
+    What a network's other inputs are given: constants, input -> the number that fills it, which becomes part of the graph; carried,
+    input -> the output whose value for the row before it takes, zeros at the start of a sequence. See `optimizers.models.entries`.
     """
 
     scale: Literal["0-1", "0-255", "-1-1", "standard", "none"] = "0-1"
@@ -34,6 +42,8 @@ class Preprocessing(Value):
     channels: int | None = Field(None, ge=1, le=64)
     layout: Literal["nchw", "nhwc", "nhw"] = "nchw"
     flatten: bool = False
+    constants: dict[Name, int | Annotated[float, Field(allow_inf_nan=False)] | bool] = Field({}, max_length=64)
+    carried: dict[Name, Name] = Field({}, max_length=64)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """x: raw rows (n, channels, height, width) or (n, features).  Returns float32, contiguous.
@@ -79,6 +89,8 @@ def said(given: str | dict[str, Any]) -> dict[str, Any]:
 
     >>> said("scale=standard mean=0.498 std=0.502 size=240x320")
     {'scale': 'standard', 'mean': [0.498], 'std': [0.502], 'size': [240, 320]}
+    >>> said("constants=sr=16000 carried=h=h_next,c=c_next")
+    {'constants': {'sr': 16000}, 'carried': {'h': 'h_next', 'c': 'c_next'}}
     """
     fields = words(given) if isinstance(given, str) else given
     try:
@@ -91,7 +103,8 @@ def said(given: str | dict[str, Any]) -> dict[str, Any]:
 
 
 def words(text: str) -> dict[str, Any]:
-    """JSON, or name=value pairs between blanks: numbers of mean and std with commas between, size as height x width."""
+    """JSON, or name=value pairs between blanks: numbers of mean and std with commas between, size as height x width, constants and
+    carried as input=value and input=output with commas between."""
     if text.lstrip().startswith("{"):
         try:
             return json.loads(text)
@@ -100,8 +113,19 @@ def words(text: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for pair in text.split():
         name, _, value = pair.partition("=")
-        found[name] = {"mean": value.split(","), "std": value.split(","), "size": value.lower().split("x")}.get(name, value)
+        found[name] = pairs(value) if name in PAIRS else \
+            {"mean": value.split(","), "std": value.split(","), "size": value.lower().split("x")}.get(name, value)
     return found
+
+
+def pairs(text: str) -> dict[str, str]:
+    """Input = what it is given, with commas between.
+
+    >>> pairs("sr = 16000, gain=0.5")
+    {'sr': '16000', 'gain': '0.5'}
+    """
+    found = (pair.partition("=") for pair in text.split(",") if pair.strip())
+    return {name.strip(): value.strip() for name, _, value in found}
 
 
 def resize(x: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -73,6 +73,14 @@ def weighted(proto: onnx.ModelProto) -> Iterator[Layer]:
             yield Layer(node.name or node.output[0], node, stored[node.input[1]], None if bias is None else bias.reshape(-1), at)
 
 
+def recurrent(proto: onnx.ModelProto) -> Iterator[tuple[str, str, np.ndarray]]:
+    """(the node's name, the tensor's, its numbers) of every weight of an LSTM, GRU or RNN, (directions, gates * hidden, inputs)."""
+    known = constants(proto)
+    for node in proto.graph.node:
+        if node.op_type in ("LSTM", "GRU", "RNN"):
+            yield from ((node.name or node.output[0], name, known[name]) for name in node.input[1:3] if name in known)
+
+
 def replaced(proto: onnx.ModelProto, parts: dict[str, Part]) -> onnx.ModelProto:
     """A new graph with each layer (by `Layer.name`) replaced by its part; tensors nobody reads any more are dropped.
 

@@ -11,6 +11,7 @@ from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import LIMITS, Budget, Goal
 from optimizers.measure.device_model import speaks
+from optimizers.models.entries import of_card, sentences
 from optimizers.recipe import Recipe
 from optimizers.search import estimate, gate, match, planner
 from optimizers.values import Value
@@ -55,12 +56,13 @@ class DryRun(Value):
 
 
 def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, device: Device, goal: Goal, budget: Budget,
-            recipe: dict[str, Any] | Recipe | None = None, seed: int = 0, looked: Sequence[Sensitivity] = ()) -> DryRun:
+            recipe: dict[str, Any] | Recipe | None = None, seed: int = 0, looked: Sequence[Sensitivity] = (),
+            preprocessing: dict[str, Any] | None = None) -> DryRun:
     """Never raises for what a person may have chosen: the answer carries the refusal.
 
-    looked: what each layer of the model lost alone, where an earlier job measured that.
+    looked: what each layer of the model lost alone, where an earlier job measured that.  preprocessing: what was said of it.
     """
-    if refusal := match.refuse(model_card, dataset_card, goal) or runtime(device):
+    if refusal := match.refuse(model_card, dataset_card, goal, preprocessing) or runtime(device):
         return DryRun(refusal=refusal)
     try:
         portfolio = chosen(model_card, dataset_card, device, goal, budget, recipe, seed, looked)
@@ -82,7 +84,12 @@ def dry_run(model_card: ModelCard | None, dataset_card: DatasetCard | None, devi
         memory_bytes=max(estimate.memory_bytes(row.recipe, model_card, dataset_card) for row in portfolio.planned),
         not_tried=left_out, seconds=capped, low_seconds=capped * SPREAD[0],
         high_seconds=max(capped, min(high, budget.minutes * 60) if budget.minutes else high),
-        notes=tuple(notes(goal, device, model_card)))
+        notes=(*fed(model_card, preprocessing), *notes(goal, device, model_card)))
+
+
+def fed(model: ModelCard | None, preprocessing: dict[str, Any] | None) -> list[str]:
+    """What a network's inputs are given, where there are several."""
+    return sentences(of_card(model, preprocessing)) if model is not None else []
 
 
 def chosen(model: ModelCard | None, dataset: DatasetCard | None, device: Device, goal: Goal, budget: Budget,

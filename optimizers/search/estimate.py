@@ -20,7 +20,7 @@ BATCH = 64                      # rows in one call where nothing is trained
 
 
 def body_of(card: ModelCard) -> Body:
-    dense = sum(layer.parameters for layer in card.layers if layer.operator in ("Gemm", "MatMul"))
+    dense = sum(layer.parameters for layer in card.layers if layer.operator in ("Gemm", "MatMul", "LSTM"))
     return Body(card.parameters, card.macs or 0, card.activation_bytes or 0, nodes=sum(card.operators.values()) or 30,
                 dynamic=dense / card.parameters if card.parameters else 0.0)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from math import isqrt, prod
+from typing import Any
 
 from optimizers.cards import DatasetCard, ModelCard
-from optimizers.errors import Refusal
+from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import FIDELITY, METRICS, Goal
+from optimizers.models.entries import of_card, single
 
 BY_LABELS = {"classification": ("top1", "macro_f1"), "regression": ("r2",), "unlabelled": (), "other": ()}
 
@@ -26,8 +28,8 @@ def has_scores(model: ModelCard) -> bool:
     return bool(model.scores) or (model.task == "classification" and (model.classes or 0) > 1)
 
 
-def refuse(model: ModelCard | None, dataset: DatasetCard | None, goal: Goal) -> Refusal | None:
-    """The first reason these three cannot be one job; None when they can."""
+def refuse(model: ModelCard | None, dataset: DatasetCard | None, goal: Goal, preprocessing: dict[str, Any] | None = None) -> Refusal | None:
+    """The first reason these three cannot be one job; None when they can. preprocessing: what was said of it."""
     if model is None and dataset is None:
         return Refusal(wrong="There is neither a model nor a dataset.", mend="Name a dataset, and a model unless one is to be trained.",
                        code="nothing-to-fit")
@@ -42,7 +44,19 @@ def refuse(model: ModelCard | None, dataset: DatasetCard | None, goal: Goal) -> 
     if empty := [name for name, count in dataset.splits.items() if count == 0]:
         return Refusal(wrong=f"The dataset's {empty[0]} split is empty.", where="dataset",
                        mend="Upload more rows, or leave the splitting to us.", code="empty-split")
-    return metric(model, dataset, goal) or (network(model, dataset, goal.metric) if model else None)
+    if refusal := metric(model, dataset, goal):
+        return refusal
+    try:
+        return network(fed(model, preprocessing), dataset, goal.metric) if model else None
+    except OptimizerError as error:
+        return error.refusal
+
+
+def fed(model: ModelCard, preprocessing: dict[str, Any] | None = None) -> ModelCard:
+    """The card with the inputs that are given a constant or carried state left out, those of rows first. Raises OptimizerError."""
+    found = of_card(model, preprocessing)
+    left = [tensor for tensor in model.inputs if tensor.name in (found.rows, *found.unfed)]
+    return model.model_copy(update={"inputs": tuple(sorted(left, key=lambda tensor: tensor.name != found.rows))})
 
 
 def fits(model: ModelCard, dataset: DatasetCard) -> bool:
@@ -75,10 +89,13 @@ def fidelity(model: ModelCard | None, goal: Goal, known: tuple[str, ...]) -> Ref
 def network(model: ModelCard, dataset: DatasetCard, metric: str) -> Refusal | None:
     """One input that the rows can be shaped into; and where labels judge, one output as wide as there are classes."""
     if len(model.inputs) != 1:
+        told = next((tensor.name for tensor in model.inputs if single(tensor)), None)
         given, *rest = (f"{tensor.name} {tensor.dtype} {shape(tensor.shape)}" for tensor in model.inputs) if model.inputs else ("none",)
         return Refusal(wrong=f"The network has {len(model.inputs)} inputs, and a row of this dataset fills one ({given}).",
                        where=f"nothing to feed: {'; '.join(rest)}"[:200], code="inputs",
-                       mend="Export it with that one input, and the others as constants of the graph (a zero state, a fixed rate).")
+                       mend=f"Say what '{told}' is, such as constants {told}=16000 in the preprocessing." if told else
+                       "Say in the preprocessing which are constants (sr=16000) and which output is carried back to which input "
+                       "(state=next_state), or export it with one input.")
     if metric in FIDELITY:
         return rows(model, dataset)
     if model.task == "other" or not model.outputs:

@@ -125,7 +125,7 @@ def forecast(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | Non
         return Planned(recipe, 0.0, size, "maybe" if near else "unlikely", f"Modelled to break {breaches[0].sentence}.")
     if recipe.steps and recipe.steps[-1].name == "quantize-dynamic" and body.dynamic < 0.3:
         return Planned(recipe, 0.0, size, "maybe",
-                       f"Only {body.dynamic:.0%} of the weights lie in MatMul or Gemm; the rest is left in float.")
+                       f"Only {body.dynamic:.0%} of the weights lie in MatMul, Gemm or LSTM; the rest is left in float.")
     return Planned(recipe, 0.0, size, *chance.of_floor(chance.points_lost(recipe, dataset, looked), goal))
 
 

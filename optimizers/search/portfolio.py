@@ -5,6 +5,7 @@ from __future__ import annotations
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.chains import CHAINS, CODE, DISTILL, INT8, TUNE, Step, prune
 from optimizers.device import Device
+from optimizers.refusals import RECURRENT
 from optimizers.search.pace import FEW_ROWS
 
 Steps = tuple[Step, ...]
@@ -33,6 +34,7 @@ FROM_MODEL: tuple[Steps, ...] = (
     (prune(0.5), DISTILL, ("half-precision", {})),
     CHAINS["thin-filters"].steps,
 )
+STORED: tuple[Steps, ...] = tuple((("quantize-weights", {"bits": bits, "others": "stored"}),) for bits in (8, 4))
 WITH_BLOCKS: Steps = (("prune-blocks", {"count": 1}), DISTILL, INT8)
 WITH_HEADS: Steps = (("prune-heads", {"share": 0.25}), DISTILL, INT8)
 # For rows that are no pictures. The first stands within seconds and is rarely far from the best; those that need others come after them.
@@ -59,8 +61,12 @@ LAST = {"prune-blocks", "prune-heads"}      # techniques that are tried when all
 
 
 def from_model(model: ModelCard) -> list[Steps]:
-    """What suits any network; last, what only a network with blocks or heads has."""
-    return [*FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
+    """What suits any network; last, what only a network with blocks or heads has. Of one with recurrent layers, stored weights come first:
+    integers are not for state.
+    """
+    recurrent = any(layer.operator in RECURRENT for layer in model.layers)
+    return [*(STORED if recurrent else ()), *FROM_MODEL,
+            *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
 
 
 def has_blocks(model: ModelCard) -> bool:

@@ -28,7 +28,7 @@ def found(trained, tmp_path_factory):
 def test_recipe_and_report_carry_the_preprocessing(found):
     recipe = yaml.safe_load((found / "out" / "recipe.yaml").read_text())
     assert recipe["preprocessing"] == {"scale": "standard", "mean": [0.5], "std": [0.25], "size": [8, 8], "channels": None,
-                                       "layout": "nchw", "flatten": False}
+                                       "layout": "nchw", "flatten": False, "constants": {}, "carried": {}}
     assert recipe["goal"]["metric"] == "agreement", "a classifier without labels is judged by its agreement"
     whole = json.loads((found / "out" / "report.json").read_text())["candidates"]
     assert whole[0]["measurements"]["agreement"]["value"] == 1.0

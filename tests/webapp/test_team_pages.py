@@ -147,7 +147,8 @@ def test_the_columns_of_a_table_are_drawn_and_can_be_corrected(garden):
     assert "Remove the dots" in page
     assert '<option value="category" selected>category</option>' in page
     assert "type-0" not in as_(garden.bob).get(address).content.decode()
-    form = {"columns": "9", "target": "class", "task": "", "split": "time", "split_by": "moved_in", "validation": "test", "strip_labels": "0",
+    form = {"columns": "9", "target": "class", "task": "", "split": "time", "split_by": "moved_in", "validation": "test",
+            "strip_labels": "0",
             "type-6": "text", "drop-7": "on"}
     assert alice.post(f"{address}/again", form).status_code == 302
     fresh = Asset.objects.get(name="Heating costs")

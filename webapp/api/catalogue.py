@@ -6,6 +6,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from ninja import Router, Status
 
+from jobs.submit import fed
 from optimizers.catalogue import TECHNIQUES
 from optimizers.chains import CHAINS
 from optimizers.device import Device
@@ -64,7 +65,8 @@ def chains(request: HttpRequest) -> Any:
 def plan(request: HttpRequest, wish: Wish) -> Any:
     """A dry run: what would be tried, what cannot work and why, how long it would take. Nothing is stored."""
     asked = wishes.resolve(request.team, wish)
-    return dry_run(asked.model_card, asked.dataset_card, asked.device, asked.goal, wish.budget, recipe=asked.recipe, seed=wish.seed)
+    return dry_run(asked.model_card, asked.dataset_card, asked.device, asked.goal, wish.budget, recipe=asked.recipe, seed=wish.seed,
+                   preprocessing=fed(asked.model, asked.preprocessing))
 
 
 def shown(device: Device, own: bool) -> DeviceOut:

@@ -74,8 +74,8 @@ def dataset(request: HttpRequest, id: UUID) -> Any:
 @once
 def inspect_dataset(request: HttpRequest, id: UUID, options: DatasetOptions = Body(DatasetOptions())) -> Any:
     """Inspect the same bytes with other options: target, types of columns, columns to drop, the split. What is not said stays as it was,
-    null or the default takes it back; an empty object takes back everything. Answers with a new dataset, which takes the old one's place unless a job
-    uses that."""
+    null or the default takes it back; an empty object takes back everything. Answers with a new dataset, which takes the old one's place
+    unless a job uses that."""
     changes = {name: getattr(options, name) for name in options.model_fields_set}
     return Status(201, asset_out(inspect_again(find(request, "dataset", id), changes, request.user)))
 

@@ -180,8 +180,9 @@ class Wish(BaseModel):
     goal: Goal = Field(Goal(), description="A metric that is left out is the first that suits model and dataset.")
     budget: Budget = Budget()
     recipe: dict[str, Any] | str | None = Field(None, description="A recipe as JSON, or as the text of a recipe.yaml; null: plan for me.")
-    preprocessing: Preprocessing | None = Field(None, description="What the model was fed while it was trained. Fields left out "
-                                                                  "follow from shapes; null: as the recipe or the model says, else found.")
+    preprocessing: Preprocessing | None = Field(None, description="What the model was fed while it was trained, and "
+                                                                  "what its further inputs are given. Fields left out follow from shapes; "
+                                                                  "null: as the recipe or the model says, else found.")
     seed: int = Field(0, ge=0, lt=2**31)
 
 

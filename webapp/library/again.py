@@ -59,7 +59,8 @@ def corrections(form: QueryDict, asset: Asset) -> dict[str, Any]:
     found: dict[str, Any] = {name: form[name] or None for name in SINGLE if name in form}
     if "strip_labels" in form:
         found["strip_labels"] = form["strip_labels"] == "1"
-    shown = int(form["columns"]) if form.get("columns", "").isascii() and form.get("columns", "").isdigit() else 0
+    count = str(form.get("columns", ""))
+    shown = int(count) if count.isascii() and count.isdigit() else 0
     if shown and asset.card:
         before = DatasetOptions.of(asset.options)
         names = [column.name for column in DatasetCard.model_validate(asset.card).columns]

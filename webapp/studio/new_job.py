@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from jobs.models import Asset, Candidate, Job
-from jobs.submit import submit_fit
+from jobs.submit import fed, submit_fit
 from jobs.workspace import known_sensitivity
 from optimizers.candidate import Sensitivity
 from optimizers.catalogue import TECHNIQUES
@@ -73,6 +73,7 @@ def page(team, draft: Draft, devices, *, fresh: bool = False, started: bool = Fa
         "metrics": [(name, METRICS[name]) for name in draft.metrics()],
         "splits": in_order(draft.dataset_card) if draft.dataset_card else [], "scales": scales(draft), "match": match(draft),
         "before": earlier_baseline(draft), "fidelity": FIDELITY, "feed_scales": feeding.SCALES, "feed_layouts": feeding.LAYOUTS,
+        "feed_inputs": feeding.proposals(draft.model_card),
         "resamplings": STUDIED, "techniques": sorted(TECHNIQUES.values(), key=lambda technique: technique.family), "chains": CHAINS,
     }
 
@@ -84,7 +85,7 @@ def planned(team, draft: Draft) -> dict:
         return context
     try:
         dry = dry_run(draft.model_card, draft.dataset_card, draft.device, draft.goal, draft.budget, draft.recipe,
-                      looked=earlier_look(team, draft))
+                      looked=earlier_look(team, draft), preprocessing=fed(draft.model, draft.preprocessing))
         context |= {"dry": dry, "late": [row for row in dry.not_tried if row.code == "no-time"],
                     "cannot": [row for row in dry.not_tried if row.code != "no-time"], "all_minutes": math.ceil(dry.all_seconds / 60)}
     except OptimizerError as error:
@@ -105,7 +106,7 @@ def spread(devices, chosen) -> list:
 def match(draft: Draft) -> str:
     """"yes", "no", "train" (only a dataset) or "measure" (only a model), or nothing."""
     if draft.model_card and draft.dataset_card:
-        return "no" if refuse(draft.model_card, draft.dataset_card, draft.goal) else "yes"
+        return "no" if refuse(draft.model_card, draft.dataset_card, draft.goal, fed(draft.model, draft.preprocessing)) else "yes"
     return "train" if draft.dataset_card else "measure" if draft.model_card else ""
 
 
@@ -128,7 +129,7 @@ def earlier_look(team, draft: Draft) -> tuple[Sensitivity, ...]:
 
 def field_of(refusal) -> str:
     """The field of the form a refusal of jobs.submit belongs to."""
-    for field in ("device", "dataset", "model", "recipe"):
+    for field in ("preprocessing", "device", "dataset", "model", "recipe"):
         if field in refusal.code or field in refusal.where:
             return field
     return "form"

@@ -75,7 +75,8 @@ def chart(candidates: list[Candidate], goal: Goal, recommended: str | None = Non
     return Chart(
         bars=tuple(bar(c, study, top, c.key == recommended) for c, study in studied),
         ticks=tuple((tick / top, f"{tick:g}") for tick in ticks_between(0, top)), heads=heads,
-        rows=tuple(table(heads, tree, goal)), told=reading.reading(heads, tree, unstudied(candidates)), measure=first.measure, how=first.how,
+        rows=tuple(table(heads, tree, goal)), told=reading.reading(heads, tree, unstudied(candidates)), measure=first.measure,
+        how=first.how,
         zero_one=any(study.zero_one for _, study in studied))
 
 

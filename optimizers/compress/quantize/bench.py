@@ -28,6 +28,7 @@ from optimizers.compress.quantize.weight_grid import Codes, on_grid
 from optimizers.errors import OptimizerError
 from optimizers.export.slim import slim
 from optimizers.measure import sensitivity
+from optimizers.measure.shipped import Shipped
 from optimizers.models.fold import fold_batch_norm
 from optimizers.models.graph import as_input
 from optimizers.models.rewrite import Layer, weighted
@@ -171,9 +172,15 @@ class Bench:
 
 
 class Reader(CalibrationDataReader):
-    """Feeds calibration rows in batches of 32, or of what a graph with a fixed batch insists on."""
+    """Feeds calibration rows in batches of 32, or of what a graph with a fixed batch insists on; with the state that the float network
+    carries to each, where it carries any.
+    """
 
     def __init__(self, model: Network, rows: np.ndarray, value: onnx.ValueInfoProto) -> None:
+        self.batches: Iterator[dict[str, np.ndarray]]
+        if model.preprocessing.carried:
+            self.batches = (fed for fed, _ in Shipped(model).sequence(rows, ()))
+            return
         first = value.type.tensor_type.shape.dim[0]
         self.size = first.dim_value if first.HasField("dim_value") and first.dim_value > 0 else min(BATCH, len(rows))
         whole = max(1, len(rows) // self.size) * self.size     # histograms want every batch of one size

@@ -10,9 +10,11 @@ from optimizers.errors import Refusal
 from optimizers.measure.device_model import speaks
 from optimizers.technique import State, Technique, param
 
+REACHED = ("MatMul", "Gemm", "LSTM")
+
 
 class DynamicQuantization(Technique):
-    """MatMul and Gemm weights in int8. Convolutions stay in float: their dynamic kernel is slower than fp32. Needs no data."""
+    """MatMul, Gemm and LSTM weights in int8. Convolutions stay in float: their dynamic kernel is slower than fp32. Needs no data."""
 
     name: ClassVar[str] = "quantize-dynamic"
     title: ClassVar[str] = "dynamic int8"
@@ -31,8 +33,8 @@ class DynamicQuantization(Technique):
             return refusals.no_integers(device)
         if refusal := refusals.quantized(model) or all_buried(model):
             return refusal
-        if model.operators and not (model.operators.get("MatMul") or model.operators.get("Gemm")):
-            return Refusal(wrong="The network has no MatMul or Gemm, and dynamic int8 changes nothing else.",
+        if model.operators and not any(model.operators.get(name) for name in REACHED):
+            return Refusal(wrong="The network has no MatMul, Gemm or LSTM, and dynamic int8 changes nothing else.",
                            mend="Use 'quantize-static': it runs convolutions in int8.", code="nothing-to-quantize")
         return None
 

@@ -8,6 +8,7 @@ import onnx
 
 CONV = ("QLinearConv", "ConvInteger", "DynamicQuantizeConv")
 DENSE = ("QLinearMatMul", "QGemm", "MatMulInteger", "MatMulIntegerToFloat", "DynamicQuantizeMatMul")
+RECURRENT = ("DynamicQuantizeLSTM",)
 FLOAT_CONV = ("Conv", "FusedConv", "ConvTranspose")
 FLOAT_DENSE = ("Gemm", "FusedGemm", "MatMul", "FusedMatMul", "TransposeMatMul")
 
@@ -20,15 +21,17 @@ class Fused:
     dense: int = 0
     float_conv: int = 0
     float_dense: int = 0
+    recurrent: int = 0
+    float_recurrent: int = 0
 
     @property
     def integers(self) -> int:
-        return self.conv + self.dense
+        return self.conv + self.dense + self.recurrent
 
     @property
     def left(self) -> int:
         """Layers with weights, or products of activations, that run in float."""
-        return self.float_conv + self.float_dense
+        return self.float_conv + self.float_dense + self.float_recurrent
 
     def sentence(self) -> str:
         """
@@ -37,11 +40,13 @@ class Fused:
         """
         parts = []
         for done, left, one, many in ((self.conv, self.float_conv, "convolution", "convolutions"),
-                                      (self.dense, self.float_dense, "matrix product", "matrix products")):
+                                      (self.dense, self.float_dense, "matrix product", "matrix products"),
+                                      (self.recurrent, self.float_recurrent, "LSTM", "LSTMs")):
             if total := done + left:
                 parts.append(f"{done} of {total} {one if total == 1 else many}")
         plural = self.integers + self.left != 1
-        return f"{' and '.join(parts)} {'run' if plural else 'runs'} in int8." if parts else "Nothing in it runs in int8."
+        listed = " and ".join(filter(None, (", ".join(parts[:-1]), *parts[-1:])))
+        return f"{listed} {'run' if plural else 'runs'} in int8." if parts else "Nothing in it runs in int8."
 
 
 def count(proto: onnx.ModelProto) -> Fused:
@@ -49,4 +54,4 @@ def count(proto: onnx.ModelProto) -> Fused:
     from optimizers.measure.shipped import fused_operators
 
     found = fused_operators(proto.SerializeToString())
-    return Fused(*(sum(found.get(name, 0) for name in names) for names in (CONV, DENSE, FLOAT_CONV, FLOAT_DENSE)))
+    return Fused(*(sum(found.get(name, 0) for name in names) for names in (CONV, DENSE, FLOAT_CONV, FLOAT_DENSE, RECURRENT, ("LSTM",))))

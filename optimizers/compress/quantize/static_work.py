@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from optimizers.device import Device
     from optimizers.models.network import Network
 
+SEVEN = "Weights keep to 7 bits: x86 processors without VNNI would overflow with 8."
 FEW = 8                 # calibration rows below which the page is told
 
 
@@ -40,9 +41,12 @@ def quantize(technique: StaticQuantization, model: Network, data: Dataset, ctx: 
 
 def reduced(technique: StaticQuantization, device: Device | None) -> bool:
     """Whether weights keep to 7 bits. On AVX2 a ResNet-8 whose first layer runs in 8 bits loses 5.4 points, and in 7 bits nothing."""
-    if technique.weight_range == "auto":
-        return host.is_x86() if device is None or device.here else device.isa == "x86-64"
-    return technique.weight_range == "reduced"
+    return overflows(device) if technique.weight_range == "auto" else technique.weight_range == "reduced"
+
+
+def overflows(device: Device | None) -> bool:
+    """Whether the device is an x86 processor, of which those without VNNI add 8-bit products in 16 bits."""
+    return host.is_x86() if device is None or device.here else device.isa == "x86-64"
 
 
 def kept_layers(bench: Bench, device: Device | None, costly: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -65,7 +69,7 @@ def lowered(bench: Bench, kept: tuple[str, ...], narrow: tuple[str, ...], codes:
     network, notes = choose(bench, kept, codes, ctx)
     notes += narrow_words(codes)
     if bench.reduced:
-        notes += ("Weights keep to 7 bits: x86 processors without VNNI would overflow with 8.",)
+        notes += (SEVEN,)
     elif host.overflows():
         notes += ("This server's processor has no VNNI and may overflow where 8-bit products are added, so the quality measured here can "
                   "be lower than on the device.",)

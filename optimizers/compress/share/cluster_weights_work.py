@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from optimizers.errors import OptimizerError
 from optimizers.models.fold import fold_batch_norm
-from optimizers.models.rewrite import weighted, with_tensors
+from optimizers.models.rewrite import recurrent, weighted, with_tensors
 from optimizers.refusals import must_know
 from optimizers.training.callback import Callback
 
@@ -49,7 +49,7 @@ def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[n
     """
     layers = list(weighted(network.proto))
     kept = {layer.node.input[1] for layer in layers if layer.name in settings.keep}
-    must_know((layer.name for layer in layers), settings.keep, "keep")
+    must_know((*(layer.name for layer in layers), *(name for name, _, _ in recurrent(network.proto))), settings.keep, "keep")
     found: dict[str, tuple[np.ndarray, int]] = {}
     for layer in layers:
         if layer.weight.dtype != np.float32 or layer.node.input[1] in kept:
@@ -60,6 +60,9 @@ def shareable(network: Network, settings: WeightClustering) -> dict[str, tuple[n
         bits = min(8, settings.bits + (settings.depthwise if layer.depthwise else 0))
         if layer.weight.size > 2**bits:
             found[layer.node.input[1]] = layer.weight, bits
+    for layer_name, name, weight in recurrent(network.proto):
+        if layer_name not in settings.keep and weight.dtype == np.float32 and weight.size > 2**settings.bits and np.isfinite(weight).all():
+            found[name] = weight, settings.bits
     if not found:
         raise OptimizerError(f"No layer has more than {2**settings.bits} weights that could share values.", "model",
                              "Use fewer bits, or shorten the list of layers to keep.", "nothing-to-cluster")

@@ -74,7 +74,8 @@ def test_sparse_arff(tmp_path: Path) -> None:
 
 
 def test_svmlight(tmp_path: Path) -> None:
-    text = "# made up\n" + "\n".join(f"{'+1' if i % 2 else '-1'} 1:{i * 0.5} " + ("4:7 " if i % 3 == 0 else "") + "# row" for i in range(60))
+    rows = (f"{'+1' if i % 2 else '-1'} 1:{i * 0.5} " + ("4:7 " if i % 3 == 0 else "") + "# row" for i in range(60))
+    text = "# made up\n" + "\n".join(rows)
     (tmp_path / "d.svm").write_text(text)
     card, data = opened(tmp_path / "d.svm")
     assert (card.target, card.classes, card.class_counts) == ("label", ("-1", "1"), (30, 30))

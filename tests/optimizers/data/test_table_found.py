@@ -125,7 +125,8 @@ def test_bad_tables_are_told_where_and_how_to_mend(tmp_path: Path, text: str, co
 
 
 def test_odd_columns_are_told_and_survived(tmp_path: Path) -> None:
-    text = lines("void,endless,huge,a,y", 120, lambda i: "", lambda i: "-inf" if i == 7 else i * 0.5, lambda i: 10**30 + i * 10**28 if i == 50
+    text = lines("void,endless,huge,a,y", 120, lambda i: "", lambda i: "-inf" if i == 7 else i * 0.5,
+                 lambda i: 10**30 + i * 10**28 if i == 50
                  else i, lambda i: i * 3 % 17, lambda i: i % 2)
     card, data = read(tmp_path / "d.csv", text)
     told = {problem.code: problem for problem in card.problems}
@@ -155,7 +156,8 @@ def test_encodings_without_a_mark(tmp_path: Path, encoding: str) -> None:
 
 def test_adult_as_it_is_shipped(tmp_path: Path) -> None:
     """A comment on top, a blank behind each comma, no header, a dot behind each label."""
-    text = "|1x3 Cross validator\n" + "\n".join(f"{i % 50 + 17}, {'Private' if i % 3 else '?'}, {'>50K.' if i % 4 else '<=50K.'}" for i in range(90))
+    text = "|1x3 Cross validator\n" + "\n".join(
+        f"{i % 50 + 17}, {'Private' if i % 3 else '?'}, {'>50K.' if i % 4 else '<=50K.'}" for i in range(90))
     card, data = read(tmp_path / "d.csv", text, strip_labels=True)
     assert (card.rows, card.classes) == (90, ("<=50K", ">50K"))
     assert data.features == ("column 1", "column 2=Private", "column 2=(missing)")

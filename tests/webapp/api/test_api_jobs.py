@@ -78,6 +78,21 @@ def test_preprocessing_is_said_beside_the_recipe_or_inside_it(api, wish):
     assert refused.status_code == 422 and "preprocessing" in str(refused.json())
 
 
+def test_further_inputs_are_said_and_held_against_the_card(api, cast, wish):
+    model = asset_of(cast.team, "model")
+    model.card = model.card | {"inputs": [*model.card["inputs"], {"name": "sr", "dtype": "int64", "shape": []}]}
+    model.save()
+    asked = wish | {"model": str(model.id)}
+    refused = api.post("/jobs", asked).json()
+    assert refused["code"] == "inputs" and "constants sr=16000" in refused["hint"]
+    how = {"constants": {"sr": 16000}}
+    assert api.post("/jobs", asked | {"preprocessing": how}).json()["preprocessing"] == how
+    plan = api.post("/plans", asked | {"preprocessing": how}).json()
+    assert plan["refusal"] is None and "'sr' is 16000, fixed in the file" in plan["notes"][0]
+    unknown = api.post("/plans", asked | {"preprocessing": {"constants": {"rate": 1}}}).json()
+    assert unknown["refusal"]["code"] == "no-input" and "sr" in unknown["refusal"]["mend"]
+
+
 @pytest.mark.parametrize("field", ["model", "dataset"])
 @pytest.mark.parametrize("path", ["/jobs", "/plans"])
 def test_another_teams_ids_are_nobodys(api, cast, wish, field, path):

@@ -61,6 +61,24 @@ def test_what_was_fed_goes_from_the_form_to_the_child(garden, job, tmp_path: Pat
     assert Draft(garden.team, again, shelf(garden.team)).preprocessing == made.preprocessing
 
 
+def test_a_model_with_several_inputs_gets_boxes_for_them(garden, job):
+    card = garden.model.card | {"carried": {"h": "hn"}, "inputs": [
+        *garden.model.card["inputs"], {"name": "h", "dtype": "float32", "shape": [1, 8]}, {"name": "sr", "dtype": "int64", "shape": []}],
+        "outputs": [*garden.model.card["outputs"], {"name": "hn", "dtype": "float32", "shape": [1, 8]}]}
+    Asset.objects.filter(pk=garden.model.pk).update(card=card)
+    page = post(garden, job, "new", do="check").content.decode()
+    assert 'name="feed_constants"' in page and "sr = 16000" in page and 'placeholder="h = hn"' in page
+    assert "nothing to feed: sr int64 one number" in page
+    answer = post(garden, job, "new", do="start", feed_constants="sr = 8000, h = 0.5")
+    assert answer.status_code == 302, answer.content.decode()[-3000:]
+    made = Job.objects.filter(kind="fit", state="queued").latest("created_at")
+    assert made.preprocessing == {"constants": {"sr": 8000, "h": 0.5}}
+    again = prefill.prefilled(garden.team, data_of(**{"from": str(made.id)}), shelf(garden.team))
+    assert Draft(garden.team, again, shelf(garden.team)).preprocessing == made.preprocessing
+    wrong = post(garden, job, "new", do="start", feed_constants="rate = 1")
+    assert wrong.status_code == 422 and "no input &#x27;rate&#x27;" in wrong.content.decode()
+
+
 def test_a_mistake_in_preprocessing_is_named(garden, job):
     before = Job.objects.count()
     answer = post(garden, job, "new", do="start", feed_scale="standard", feed_std="0")
