@@ -225,8 +225,8 @@ def test_safetensors_headers(tmp_path: Path) -> None:
              ({"a": entry(4, 20)}, bytes(20), None, "bad-offsets"), ({"w": entry(0, 16, dtype="PICKLE")}, bytes(16), None, "unknown-dtype"),
              (b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}',
               bytes(16), None,
-              "duplicate-tensor"), (b'{"w":' + b"[" * 5000 + b"]" * 5000 + b"}", b"", None, "bad-header"),
-              (b"{not json}", b"", None, "bad-header"),
+              "duplicate-key"), (b'{"w":' + b"[" * 5000 + b"]" * 5000 + b"}", b"", None, "too-deep"),
+              (b"{not json}", b"", None, "bad-json"),
              ({"w": entry(0, 16, shape=(2**62, 2**62))}, bytes(16), None, "bad-header"), ({}, b"", None, "empty")]
     for header, data, length, code in cases:
         with pytest.raises(OptimizerError) as caught:
