@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimator:
-    """title: "XGBoost, 6 trees".  trees: None for lines.  classes: names in label order, columns: names of features; empty where unsaid.
+    """title: "XGBoost, 6 trees".  trees: one ensemble, or one for each of the graph's nodes; none for lines.  classes: names in label order, columns: names of features; empty where unsaid.
 
     notes: sentences for the card and the candidate's page.
     """
 
     proto: onnx.ModelProto
     title: str
-    task: Literal["classification", "regression"]
-    trees: Trees | None = None
+    task: Literal["classification", "regression", "other"]
+    trees: tuple[Trees, ...] = ()
     classes: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Files of XGBoost (JSON, UBJ) and LightGBM (text): their bytes held against bounds, then their trees."""
+"""What files of XGBoost and LightGBM say: their trees, the task, and the names of columns."""
 
 from __future__ import annotations
 
@@ -6,56 +6,13 @@ import re
 from pathlib import Path
 from typing import Any, Literal
 
-from optimizers.errors import OptimizerError
 from optimizers.models import trees_lightgbm, trees_xgboost
-from optimizers.models.audit_json import Bounds, read_json
-from optimizers.models.audit_ubj import read_ubj
+from optimizers.models.audit_trees import table_of, text_of
 from optimizers.models.estimator import Estimator
 from optimizers.models.trees import Trees, broken
 from optimizers.models.trees_onnx import graph_of
 
-LARGEST = 128 << 20
-SAVE_XGBOOST = "Save it again with XGBoost 1.6 or newer: booster.save_model('model.json')."
-SAVE_LIGHTGBM = "Save it again: booster.save_model('model.txt')."
 UNNAMED = re.compile(r"Column_\d+|f\d+")           # what libraries call columns that have no names
-
-
-def looks_like_xgboost(head: bytes) -> bool:
-    """A JSON or UBJ object whose first key is one that XGBoost writes."""
-    return head.lstrip()[:1] == b"{" and (b'"learner"' in head[:400] or head[:18] == b"{L" + (7).to_bytes(8, "big") + b"learner")
-
-
-def looks_like_lightgbm(head: bytes) -> bool:
-    return head.lstrip().startswith((b"tree\n", b"tree\r\n")) and b"version=" in head
-
-
-def table_of(path: Path) -> Any:
-    """The table in the file, whose text or bytes are within bounds."""
-    raw = content(path, SAVE_XGBOOST)
-    binary = raw[:1] == b"{" and raw[1:2] in (b"L", b"l", b"I", b"i", b"U")
-    return read_ubj(raw, path.name, SAVE_XGBOOST) if binary else read_json(raw, path.name, SAVE_XGBOOST, Bounds(size=LARGEST))
-
-
-def text_of(path: Path) -> str:
-    """The text of a LightGBM file."""
-    raw = content(path, SAVE_LIGHTGBM)
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as fault:
-        raise OptimizerError(f"Byte {fault.start:,} is not UTF-8 text.", path.name, SAVE_LIGHTGBM, "damaged") from fault
-    if not looks_like_lightgbm(raw[:4096]):
-        raise OptimizerError("It does not begin as a LightGBM model does (tree, version=).", path.name, SAVE_LIGHTGBM, "not-lightgbm")
-    if "\nend of trees" not in text.replace("\r\n", "\n"):
-        raise OptimizerError("The line 'end of trees' is missing, so the file was cut off.", path.name, SAVE_LIGHTGBM, "truncated")
-    return text.replace("\r\n", "\n")
-
-
-def content(path: Path, mend: str) -> bytes:
-    size = path.stat().st_size
-    if size > LARGEST:
-        raise OptimizerError(f"The model has {size:,} bytes; at most {LARGEST:,} are read.", path.name, "Train fewer or shallower trees.",
-                             "too-large")
-    return path.read_bytes()
 
 
 def xgboost(path: Path) -> Estimator:
@@ -89,7 +46,7 @@ def of_lightgbm(text: str, where: str) -> Estimator:
 
 def boosted(trees: Trees, library: str, task: Literal["classification", "regression"], columns: tuple[str, ...],
             notes: tuple[str, ...] = ()) -> Estimator:
-    return Estimator(graph_of(trees), f"{library}, {counted(trees)}", task, trees, columns=columns, notes=notes)
+    return Estimator(graph_of(trees), f"{library}, {counted(trees)}", task, (trees,), columns=columns, notes=notes)
 
 
 def counted(trees: Trees) -> str:

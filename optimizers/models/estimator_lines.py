@@ -35,17 +35,15 @@ def line(root: Thing, classes: tuple[str, ...], columns: tuple[str, ...], where:
     nodes = [helper.make_node("Gemm", ["input", "slopes", "start"], ["sum" if link else "output"], "line", transB=1)]
     nodes += [helper.make_node(link, ["sum"], ["output"], "link")] if link else []
     proto = model_of(nodes, [tensor(slopes, "slopes"), tensor(start, "start")], features, outputs)
-    return Estimator(proto, f"scikit-learn {name}", "classification" if classes else "regression", None, classes, columns)
+    return Estimator(proto, f"scikit-learn {name}", "classification" if classes else "regression", (), classes, columns)
 
 
 def scaled(model: Estimator, scalers: list[Thing], columns: tuple[str, ...]) -> Estimator:
     """The model behind the scalers: trees get other thresholds, lines get (x - shift) / scale before them."""
     features = model.proto.graph.input[0].type.tensor_type.shape.dim[1].dim_value
     pairs = [shift_and_scale(scaler, features) for scaler in scalers]
-    trees = model.trees
-    for shift, scale in reversed(pairs):
-        trees = seen_through(trees, shift, scale) if trees is not None else None
-    proto = graph_of(trees) if trees is not None else behind(model.proto, pairs)
+    trees = tuple(seen_through(part, pairs) for part in model.trees)
+    proto = graph_of(*trees) if trees else behind(model.proto, pairs)
     title = f"{model.title} behind {', '.join(scaler.kind.rpartition('.')[2] for scaler in scalers)}"
     return dataclasses.replace(model, proto=proto, trees=trees, title=title, columns=columns or model.columns)
 

@@ -83,7 +83,7 @@ def of_trees(root: Thing, make: Callable[[Thing, int, int, str], Trees], where: 
         raise broken(f"It says it has {features:,} features and {len(classes):,} classes.", where)
     trees = checked(make(root, len(classes), features, where), where)
     return Estimator(graph_of(trees), f"scikit-learn {name}, {estimator_boosted.counted(trees)}", "classification" if classes else "regression",
-                     trees, classes, columns_of(root))
+                     (trees,), classes, columns_of(root))
 
 
 def classes_of(root: Thing) -> tuple[str, ...]:

@@ -113,17 +113,21 @@ def below(threshold: np.ndarray) -> np.ndarray:
     return np.nextafter(np.asarray(threshold, np.float32), np.float32(-np.inf))
 
 
-def seen_through(trees: Trees, shift: np.ndarray, scale: np.ndarray) -> Trees:
-    """Trees that decide on x as the given ones do on float32((x - shift) / scale), worked out in float64.  shift, scale > 0: (features,).
+def seen_through(trees: Trees, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Trees:
+    """Trees that decide on x as the given ones do on float32((x - shift) / scale), one pair after the other, worked out in float64.
 
+    pairs: shift and scale, (features,) each, all scales above zero.
     Each threshold becomes the largest float32 that still goes left: scaling never turns an order round, so bisection finds it.
     """
     split = np.flatnonzero(trees.feature != LEAF)
-    shift, scale, threshold = shift[trees.feature[split]], scale[trees.feature[split]], trees.threshold.copy()
+    threshold, feature = trees.threshold.copy(), trees.feature[split]
     low, high = (np.full(len(split), int(ordered(np.array([end], np.float32))[0])) for end in (-np.inf, np.inf))
     while (high - low > 1).any():
         middle = (low + high) // 2
-        left = ((unordered(middle).astype(np.float64) - shift) / scale).astype(np.float32) <= threshold[split]
+        value = unordered(middle).astype(np.float64)
+        for shift, scale in pairs:
+            value = (value - shift[feature]) / scale[feature]
+        left = value.astype(np.float32) <= threshold[split]
         low, high = np.where(left, middle, low), np.where(left, high, middle)
     threshold[split] = unordered(low)
     return replace(trees, threshold=threshold)

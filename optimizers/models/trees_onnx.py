@@ -7,7 +7,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from optimizers.errors import OptimizerError
-from optimizers.models.trees import LEAF, Link, Trees, checked, compacted
+from optimizers.models.trees import LEAF, Link, Trees, broken, checked, compacted, refuse_size
 
 DOMAIN = "ai.onnx.ml"
 OPSET, ML_OPSET = 17, 3
@@ -73,8 +73,16 @@ def trees_in(proto: onnx.ModelProto) -> list[Trees]:
 
 def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     """The trees of a TreeEnsembleRegressor or -Classifier node.  Raises OptimizerError naming the node for what is not there: sets of
-    categories, minimum or maximum instead of sums.
+    categories, minimum or maximum instead of sums; and for lists that lie, which a runtime would follow out of its memory.
     """
+    try:
+        return walked(node, features)
+    except (KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError) as fault:
+        raise broken(f"Its lists do not belong together ({type(fault).__name__}: {str(fault)[:60]}).",
+                     f"{node.op_type} '{node.name or ', '.join(node.output)}'"[:200]) from fault
+
+
+def walked(node: onnx.NodeProto, features: int) -> Trees:
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     where = f"{node.op_type} '{node.name or node.output[0]}'"
     classifier = node.op_type == KINDS[1]
@@ -85,6 +93,14 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     if given.get("aggregate_function", b"SUM") not in (b"SUM", b"AVERAGE"):
         raise OptimizerError(f"Its trees are joined by {given['aggregate_function'].decode()[:40]}.", where,
                              "Only sums and means are read.", "tree-aggregate")
+    lengths = {len(given[name]) for name in ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_modes",
+                                             "nodes_truenodeids", "nodes_falsenodeids")}
+    if lengths != {len(modes)}:
+        raise broken("Its lists of nodes are of different lengths.", where)
+    asked = np.array(given["nodes_featureids"], np.int64)[[mode != "LEAF" for mode in modes]]
+    if len(asked) and not 0 <= asked.min() <= asked.max() < features:
+        raise broken(f"It asks for feature {int(asked.max()) if asked.max() >= features else int(asked.min())}, and rows have {features:,}.",
+                     where)
     key = {pair: number for number, pair in enumerate(zip(given["nodes_treeids"], given["nodes_nodeids"]))}
     find = lambda trees, nodes: np.array([key.get(pair, -1) for pair in zip(trees, nodes)], np.int32)
     inner = np.array([mode != "LEAF" for mode in modes], bool)
@@ -99,13 +115,15 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     outputs = int(given.get("n_targets", 1)) if not classifier else len(given.get("classlabels_int64s") or given.get("classlabels_strings")
                                                                          or [0, 0])
     ids = np.array(given[f"{prefix}_ids"], np.int64)
+    if len(ids) and not 0 <= ids.min() <= ids.max() < outputs:
+        raise broken("A leaf votes for an output that is not there.", where)
+    refuse_size(len(modes), outputs, where)
     single = classifier and outputs == 2 and bool((ids == ids[:1]).all())
     outputs = 1 if single else outputs
     ids = np.zeros_like(ids) if single else ids
     leaves = find(given[f"{prefix}_treeids"], given[f"{prefix}_nodeids"])
-    if len(ids) and (not 0 <= ids.min() <= ids.max() < outputs or leaves.min() < 0):
-        raise OptimizerError("A leaf votes for an output or stands in a node that is not there.", where, "Convert the model again.",
-                             "bad-trees")
+    if len(key) < len(modes) or len({len(ids), len(leaves), len(given[f"{prefix}_weights"])}) > 1 or (len(ids) and leaves.min() < 0):
+        raise broken("Two nodes have one number, or a leaf stands in a node that is not there.", where)
     values = np.zeros((len(modes), outputs), np.float32)
     np.add.at(values, (leaves, ids), np.array(given[f"{prefix}_weights"], np.float32))
     reached = np.zeros(len(modes), bool)

@@ -53,14 +53,17 @@ ESTIMATORS: tuple[Step, ...] = (
     ("base-model", {"kind": "small-network"}),
     ("base-model", {"kind": "neighbours"}),
 )
+FROM_ESTIMATOR: tuple[Steps, ...] = ((CODE,),)
 AFTER_TRAINING: tuple[Steps, ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[Steps, ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 LAST = {"prune-blocks", "prune-heads"}      # techniques that are tried when all else was
 
 
 def from_model(model: ModelCard) -> list[Steps]:
-    """What suits any network; last, what only a network with blocks or heads has."""
-    return [*FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
+    """What suits any network; last, what only a network with blocks or heads has. An estimator has no layers to change, and the sentence
+    says so for each technique of networks.
+    """
+    return [*(FROM_ESTIMATOR if model.family == "estimator" else ()), *FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
 
 
 def has_blocks(model: ModelCard) -> bool:
