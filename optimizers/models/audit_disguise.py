@@ -15,9 +15,13 @@ from optimizers.errors import OptimizerError
 EXPORT = ("In Python, with the model at hand: torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'model.onnx', dynamo=True) "
           "with the shape of your input.")
 FROM_TORCH = "Load it where you trust it, then " + EXPORT[0].lower() + EXPORT[1:]
-FROM_SKLEARN = ("Load it where you trust it and write skops: import joblib, skops.io; skops.io.dump(joblib.load('model.pkl'), 'model.skops')")
-FROM_XGBOOST = "Load it where you trust it and save it anew: model.save_model('model.json')"
-FROM_LIGHTGBM = "Load it where you trust it and save it anew: model.booster_.save_model('model.txt')"
+CONVERSIONS = {         # of a pickle, by the library that wrote it; the upload page shows them
+    "scikit-learn": "import joblib, skops.io; skops.io.dump(joblib.load('model.pkl'), 'model.skops')",
+    "XGBoost": "import joblib; joblib.load('model.pkl').save_model('model.json')",
+    "LightGBM": "import joblib; joblib.load('model.pkl').booster_.save_model('model.txt')",
+}
+OLD_XGBOOST = "In Python, with XGBoost 3.0 or older: xgboost.Booster(model_file='old.model').save_model('model.json')"
+FROM_SKLEARN, FROM_XGBOOST, FROM_LIGHTGBM = (f"Where you trust it, in Python: {line}" for line in CONVERSIONS.values())
 FROM_KERAS = "In Python: keras.saving.load_model('model.keras').export('model.onnx', format='onnx')"
 FROM_TENSORFLOW = "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
 FROM_H5 = "In Python: keras.models.load_model('model.h5').export('model.onnx', format='onnx')"
@@ -27,7 +31,7 @@ CODE = "pickles can run code and are never opened"
 
 # (bytes, offset, what it is, how to convert it or "" for the general advice, code)
 MAGIC: tuple[tuple[bytes, int, str, str, str], ...] = (
-    (b"binf", 0, "an old binary file of XGBoost, which is not read", FROM_XGBOOST, "old-xgboost"),
+    (b"binf", 0, "an old binary file of XGBoost, which is not read", OLD_XGBOOST, "old-xgboost"),
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", 0, f"an old torch.save file, which is a pickle; {CODE}", FROM_TORCH, "pickle"),
     (b"\x89HDF\r\n\x1a\n", 0, "an HDF5 file (Keras .h5), which is not read", FROM_H5, "keras"),
     (b"TFL3", 4, "a TFLite model, which is not read yet", "python -m tf2onnx.convert --tflite model.tflite --output model.onnx", "tflite"),
@@ -82,7 +86,7 @@ def refuse_disguise(head: bytes, path: Path, ways: str, names: tuple[str, ...] =
     if start.startswith((b"{", b"[")) and b'"' in start and path.suffix.lower() not in (".csv", ".tsv", ".txt", ".json"):
         raise refused("JSON text", path, ways, "json")
     if path.suffix.lower() in (".model", ".bst", ".deprecated"):
-        raise refused("an old binary file of XGBoost perhaps, which is not read", path, FROM_XGBOOST, "old-xgboost")
+        raise refused("an old binary file of XGBoost perhaps, which is not read", path, OLD_XGBOOST, "old-xgboost")
     return None
 
 

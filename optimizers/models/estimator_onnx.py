@@ -48,9 +48,9 @@ def title(nodes: list[onnx.NodeProto], parts: tuple[Trees, ...]) -> str:
     return f"ONNX, {total:,} tree{'s' if total != 1 else ''}" if nodes else "ONNX estimator"
 
 
-def task_of(nodes: list[onnx.NodeProto]) -> Literal["classification", "regression", "other"]:
-    kinds = {node.op_type for node in nodes if node.domain == DOMAIN}
-    return "classification" if any(kind.endswith("Classifier") for kind in kinds) else "regression" if kinds & set(KINDS) else "other"
+def task_of(nodes: list[onnx.NodeProto]) -> Literal["classification", "other"]:
+    """Classification where a classifier says so; else the outputs' shape has to tell."""
+    return "classification" if any(node.op_type.endswith("Classifier") and node.domain == DOMAIN for node in nodes) else "other"
 
 
 def classes_of(proto: onnx.ModelProto) -> tuple[str, ...]:

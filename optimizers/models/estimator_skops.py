@@ -112,6 +112,8 @@ def viewed(one: Thing, features: int, labels: tuple[str, ...] | None, where: str
     refuse_size(len(nodes), values.shape[2], where)
     tree = SimpleNamespace(children_left=nodes["left_child"], children_right=nodes["right_child"], feature=nodes["feature"],
                            threshold=nodes["threshold"], value=values)
+    if (nodes["feature"][nodes["left_child"] != -1] < 0).any():
+        raise broken(f"A node asks for feature {int(nodes['feature'].min())}.", where)
     if "missing_go_to_left" in (nodes.dtype.names or ()):
         tree.missing_go_to_left = nodes["missing_go_to_left"]
     checked(trees_sklearn.single(tree, np.zeros((len(nodes), 1)), features), where)

@@ -171,7 +171,7 @@ def checked(trees: Trees, where: str = "") -> Trees:
 
 def refuse_size(nodes: int, outputs: int, where: str) -> None:
     """Raises OptimizerError before memory is taken for more than MOST_NODES nodes or MOST_VALUES values at them."""
-    if nodes > MOST_NODES or nodes * outputs > MOST_VALUES:
+    if nodes > MOST_NODES or max(1, nodes) * outputs > MOST_VALUES:
         raise OptimizerError(f"It has {nodes:,} nodes of {outputs:,} outputs; at most {MOST_NODES:,} nodes and {MOST_VALUES:,} values are "
                              "read.", where, "Train fewer or shallower trees.", "too-many-nodes")
 

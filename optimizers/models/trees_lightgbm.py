@@ -77,6 +77,8 @@ def one(facts: dict[str, str], output: int, outputs: int, features: int, scale: 
     inner = leaves - 1
     if len(column["leaf_value"]) != leaves or any(len(column[name]) != inner for name in column if name != "leaf_value"):
         raise broken(f"Its lists do not have the lengths that {leaves} leaves ask for.", where)
+    if (column["split_feature"] < 0).any():
+        raise broken(f"A node asks for feature {int(column['split_feature'].min())}.", where)
     kinds = column["decision_type"]
     if (kinds & CATEGORICAL).any():
         raise OptimizerError("It splits by sets of categories.", where, "Encode categories as one-hot columns before training.",

@@ -69,6 +69,8 @@ def one(tree: Any, output: int, outputs: int, features: int, scale: float, link:
     if len(sorts) == nodes and sorts[inner].any():
         raise OptimizerError("It splits by sets of categories.", where, "Encode categories as one-hot columns before training.",
                              "tree-categories")
+    if (column["split_indices"][inner] < 0).any():
+        raise broken(f"A node asks for feature {int(column['split_indices'].min())}.", where)
     if max(column["split_indices"].max(), column["left_children"].max(), column["right_children"].max()) > 2**31 - 2:
         raise broken("A number in it is far too large.", where)
     values = np.zeros((nodes, outputs), np.float32)
