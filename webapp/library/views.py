@@ -82,7 +82,8 @@ def listing(request, team, kind: str | None = None) -> dict:
         rows = rows.filter(name__icontains=search[:120])
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES),
-            "conversions": CONVERSIONS.items(), "can_edit": request.role.covers(Role.EDITOR), "busy": any(row.state == Asset.State.INSPECTING for row in page)}
+            "conversions": CONVERSIONS.items(), "can_edit": request.role.covers(Role.EDITOR),
+            "busy": any(row.state == Asset.State.INSPECTING for row in page)}
 
 
 def about(team, found: Asset) -> dict:

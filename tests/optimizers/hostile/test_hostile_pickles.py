@@ -80,7 +80,7 @@ def test_no_disguise_opens_the_pickle(tmp_path: Path) -> None:
     ("state.pt2", "pickle", "safetensors.torch.save_file"), ("model.joblib", "pickle", "skops.io.dump"),
     ("model.bin", "pickle", "torch.onnx.export"),
     ("x.npy", "pickle", "np.savez"), ("model.tar", "tar", "Unpack"), ("model.h5", "keras", "export"), ("model.keras", "keras", "export"),
-    ("saved.zip", "savedmodel", "tf2onnx"), ("model.skops", "odd-member", "skops.io.dump"),
+    ("saved.zip", "savedmodel", "tf2onnx"), ("model.skops", "bad-schema", "skops.io.dump"),
 ])
 @pytest.mark.filterwarnings("ignore")
 def test_each_is_named_with_its_way_out(tmp_path: Path, name: str, code: str, mend: str) -> None:
