@@ -43,7 +43,7 @@ class Layer(Value):
 class ModelCard(Value):
     """An uploaded or produced model, as inspection saw it."""
 
-    kind: Literal["onnx", "torch-export", "safetensors"]
+    kind: Literal["onnx", "torch-export", "safetensors", "xgboost", "lightgbm", "skops"]
     family: Family
     title: str                              # "ONNX network, opset 20"
     task: Literal["classification", "regression", "other"] = "other"
@@ -63,6 +63,11 @@ class ModelCard(Value):
     quantized: bool = False
     architecture: str | None = None         # zoo name, for safetensors
     weights_dtype: str = "float32"
+    trees: int = 0                          # of an estimator
+    nodes: int = 0                          # splits and leaves of all trees
+    depths: tuple[int, ...] = ()            # how many trees ask 0, 1, 2 ... questions on their longest way
+    class_names: tuple[str, ...] = ()       # in label order, where the file says them
+    columns: tuple[str, ...] = ()           # names of the features, where the file says them
     problems: tuple[Problem, ...] = ()
     inspected_seconds: float = 0.0
 

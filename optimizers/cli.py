@@ -55,7 +55,8 @@ def files(command: argparse.ArgumentParser, positional: bool = False) -> None:
     if positional:
         command.add_argument("model", type=Path, metavar="FILE")
     else:
-        command.add_argument("--model", type=Path, help="ONNX, .pt2 or safetensors; leave it out to train one")
+        command.add_argument("--model", type=Path,
+                             help="ONNX, .pt2, safetensors, or trees (.json .ubj .txt .skops); leave it out to train one")
     command.add_argument("--data", "--dataset", dest="data", type=Path, required=positional,
                          help="zip, npz or a table, with labels or without")
     table_options(command)

@@ -19,6 +19,8 @@ from optimizers.cards import DatasetCard, ModelCard
 from optimizers.device import Device, catalogue
 from optimizers.errors import OptimizerError
 from optimizers.goal import LIMITS, Budget, Goal, Limits
+from optimizers.models.audit import ENDINGS
+from optimizers.models.audit_trees import looks_like_lightgbm
 from optimizers.models.preprocessing import said
 from optimizers.recipe import Recipe
 from optimizers.search import match
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
 
     from optimizers.measurement import Measurement
 
-MODELS = (".onnx", ".pt2", ".safetensors")
 Watch = Callable[[events.Base], None]
 
 
@@ -41,9 +42,17 @@ def card_of(path: Path, options: dict[str, Any] | None = None) -> ModelCard | Da
 
     if not path.is_file():
         raise OptimizerError("There is no such file.", str(path), "Check the path.", "no-file")
-    role = "model" if path.suffix.lower() in MODELS else "dataset"
+    role = role_of(path)
     task = {"kind": "inspect", "role": role, role: str(path.resolve()), f"{role}_name": path.name, f"{role}_options": options or {}}
     return inspect(Task.model_validate(task), path.parent)
+
+
+def role_of(path: Path) -> str:
+    """Model or dataset, by the suffix; a .txt is LightGBM's where it begins like it, else a table."""
+    if path.suffix.lower() != ".txt":
+        return "model" if path.suffix.lower() in ENDINGS else "dataset"
+    with path.open("rb") as file:
+        return "model" if looks_like_lightgbm(file.read(4096)) else "dataset"
 
 
 def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str, Any] | None = None) -> Task:
@@ -54,7 +63,7 @@ def task_for(arguments: Namespace, recipe: Recipe | None = None, facts: dict[str
     dataset = card_of(arguments.data, dataset_options)
     if not isinstance(dataset, DatasetCard) or not (model is None or isinstance(model, ModelCard)):
         raise OptimizerError("A model stands where a dataset belongs, or the other way round.", str(arguments.data),
-                             "--model takes .onnx, .pt2 or .safetensors; --data takes a zip, npz or a table.", "wrong-role")
+                             f"--model takes {', '.join(ENDINGS)}; --data takes a zip, npz or a table.", "wrong-role")
     named = {} if arguments.model is None else {
         "model": str(arguments.model.resolve()), "model_name": arguments.model.name, "model_sha256": sha256(arguments.model)}
     return Task(

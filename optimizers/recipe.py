@@ -87,8 +87,8 @@ class Recipe:
         state = begun(model)
         for number, step in enumerate(self.steps, 1):
             where = f"step {number}, {step.name}"
-            if number == 1 and state not in step.takes and not step.begins():       # training may begin with a model of its own
-                return unsuited(step, state, where)
+            if number == 1 and (refusal := unsuited(step, state, where)):
+                return refusal
             if number > 1 and state not in step.takes:
                 takes, before = " or ".join(step.takes), self.steps[number - 2].title
                 return Refusal(wrong=f"'{step.title}' takes a {takes} network, and '{before}' before it leaves {LEFT[state]}.", where=where,
@@ -117,8 +117,10 @@ def begun(model: ModelCard | None) -> State:
     return "estimator" if model.family == "estimator" else "quantized" if model.quantized else "float"
 
 
-def unsuited(step: Technique, state: State, where: str) -> Refusal:
-    """Why a first step cannot work on what was uploaded."""
+def unsuited(step: Technique, state: State, where: str) -> Refusal | None:
+    """Why a first step cannot work on what was uploaded; None when it can, or when it begins with a model of its own."""
+    if state in step.takes or step.begins():
+        return None
     takes = " or ".join("an estimator" if state == "estimator" else f"a {state} network" for state in step.takes)
     if state == "estimator":
         return Refusal(wrong=f"'{step.title}' takes {takes}, and this is an estimator: trees, lines or neighbours, which have no layers.",

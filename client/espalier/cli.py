@@ -14,6 +14,8 @@ from espalier.errors import InternalError, UserError
 from espalier.job import Job
 from espalier.library import Asset
 
+MODELS = {".onnx", ".pt2", ".safetensors", ".json", ".ubj", ".txt", ".lgb", ".skops"}
+
 
 def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
@@ -109,7 +111,7 @@ def login_(given) -> None:
 
 
 def upload(given) -> None:
-    kind = given.kind or ("model" if given.file.suffix in {".onnx", ".pt2", ".safetensors"} else "dataset")
+    kind = given.kind or ("model" if given.file.suffix in MODELS else "dataset")
     client, show = Client(), bar(given.file.name)
     asset: Asset
     if kind == "model":

@@ -14,9 +14,11 @@ from optimizers.cards import ModelCard, Problem, Tensor
 from optimizers.errors import OptimizerError
 from optimizers.models import graph_facts
 from optimizers.models.audit import Kind
+from optimizers.models.card_of_estimator import estimator_card
 from optimizers.models.entries import Entries, sentences
+from optimizers.models.estimator import Estimator
 from optimizers.models.graph_facts import GraphFacts
-from optimizers.models.load import load_model, tensors
+from optimizers.models.load import loaded, tensors
 from optimizers.models.network import Network
 from optimizers.models.scores import looks_like_scores, probabilities
 
@@ -27,7 +29,9 @@ FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOA
 
 def card_of(path: Path, kind: Kind, options: Mapping[str, Any]) -> ModelCard:
     """Raises OptimizerError when no library can read or run the model."""
-    network = load_model(path, None, dict(options))
+    network = loaded(path, None, dict(options))
+    if isinstance(network, Estimator):
+        return estimator_card(network, kind)
     problems = list(check_weights(network.proto))
     facts = graph_facts.analyse(network.proto)
     outputs, ran, scores = tried(network, facts)

@@ -15,8 +15,13 @@ from optimizers.errors import OptimizerError
 EXPORT = ("In Python, with the model at hand: torch.onnx.export(model.eval(), (torch.zeros(1, 3, 224, 224),), 'model.onnx', dynamo=True) "
           "with the shape of your input.")
 FROM_TORCH = "Load it where you trust it, then " + EXPORT[0].lower() + EXPORT[1:]
-FROM_SKLEARN = ("Load it where you trust it and write ONNX: from skl2onnx import to_onnx; "
-                "open('model.onnx', 'wb').write(to_onnx(model, x[:1]).SerializeToString())")
+CONVERSIONS = {         # of a pickle, by the library that wrote it; the upload page shows them
+    "scikit-learn": "import joblib, skops.io; skops.io.dump(joblib.load('model.pkl'), 'model.skops')",
+    "XGBoost": "import joblib; joblib.load('model.pkl').save_model('model.json')",
+    "LightGBM": "import joblib; joblib.load('model.pkl').booster_.save_model('model.txt')",
+}
+OLD_XGBOOST = "In Python, with XGBoost 3.0 or older: xgboost.Booster(model_file='old.model').save_model('model.json')"
+FROM_SKLEARN, FROM_XGBOOST, FROM_LIGHTGBM = (f"Where you trust it, in Python: {line}" for line in CONVERSIONS.values())
 FROM_KERAS = "In Python: keras.saving.load_model('model.keras').export('model.onnx', format='onnx')"
 FROM_TENSORFLOW = "python -m tf2onnx.convert --saved-model FOLDER --output model.onnx"
 FROM_H5 = "In Python: keras.models.load_model('model.h5').export('model.onnx', format='onnx')"
@@ -26,6 +31,7 @@ CODE = "pickles can run code and are never opened"
 
 # (bytes, offset, what it is, how to convert it or "" for the general advice, code)
 MAGIC: tuple[tuple[bytes, int, str, str, str], ...] = (
+    (b"binf", 0, "an old binary file of XGBoost, which is not read", OLD_XGBOOST, "old-xgboost"),
     (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19", 0, f"an old torch.save file, which is a pickle; {CODE}", FROM_TORCH, "pickle"),
     (b"\x89HDF\r\n\x1a\n", 0, "an HDF5 file (Keras .h5), which is not read", FROM_H5, "keras"),
     (b"TFL3", 4, "a TFLite model, which is not read yet", "python -m tf2onnx.convert --tflite model.tflite --output model.onnx", "tflite"),
@@ -72,16 +78,23 @@ def refuse_disguise(head: bytes, path: Path, ways: str, names: tuple[str, ...] =
     refuse_compressed(head, path, ways)
     if is_pickle(head, path):
         what = "a pickle made by joblib" if b"joblib" in head else "a pickle made by torch" if b"torch" in head else "a pickle"
-        mend = FROM_TORCH if b"torch" in head or path.suffix.lower() in TORCH_SUFFIXES else FROM_SKLEARN
-        raise refused(f"{what}; {CODE}", path, mend, "pickle")
+        raise refused(f"{what}; {CODE}", path, way_out(head, path), "pickle")
     start = head.lstrip()[:64].lower()
     if start.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<svg")):
         kind = "an HTML page, perhaps the sign-in or error page of the site it came from" if b"html" in start else "an XML file"
         raise refused(kind, path, f"Download the file again and look into it. {ways}", "html" if b"html" in start else "xml")
-    if start.startswith((b"{", b"[")) and b'"' in start and path.suffix.lower() not in (".csv", ".tsv", ".txt"):
-        booster = ", an XGBoost model perhaps, which is not read yet" if b'"learner"' in head else ""
-        raise refused(f"JSON text{booster}", path, ways, "json")
+    if start.startswith((b"{", b"[")) and b'"' in start and path.suffix.lower() not in (".csv", ".tsv", ".txt", ".json"):
+        raise refused("JSON text", path, ways, "json")
+    if path.suffix.lower() in (".model", ".bst", ".deprecated"):
+        raise refused("an old binary file of XGBoost perhaps, which is not read", path, OLD_XGBOOST, "old-xgboost")
     return None
+
+
+def way_out(head: bytes, path: Path) -> str:
+    """The one-liner that turns a pickle into a file without code."""
+    if b"torch" in head or path.suffix.lower() in TORCH_SUFFIXES:
+        return FROM_TORCH
+    return FROM_XGBOOST if b"xgboost" in head else FROM_LIGHTGBM if b"lightgbm" in head else FROM_SKLEARN
 
 
 def refuse_compressed(head: bytes, path: Path, ways: str) -> None:
@@ -126,7 +139,7 @@ def refuse_zip(names: tuple[str, ...], path: Path, ways: str) -> None:
     if "model.weights.h5" in bases or {"metadata.json", "config.json"} <= bases:
         raise refused("a Keras file, which can hold code", path, FROM_KERAS, "keras")
     if "schema.json" in bases and not any(name.lower().endswith((".png", ".jpg", ".jpeg")) for name in names):
-        raise refused("a skops file (scikit-learn), which is not read yet", path, FROM_SKLEARN, "skops")
+        raise refused("a skops file (scikit-learn), a model and no dataset", path, f"Upload it as a model. {ways}", "wrong-kind")
     if any(name.startswith(("xl/", "word/")) for name in names):
         raise refused("an Office file, which is not read", path, "Save the sheet as CSV in UTF-8.", "office")
     for name in names:

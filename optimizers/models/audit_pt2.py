@@ -5,16 +5,17 @@ The loader of torch falls back to unpickling, so a .pt2 is code: it is only ever
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from optimizers.data.archive import GB, Archive, Entry, Limits
 from optimizers.errors import OptimizerError
 from optimizers.models.audit_disguise import EXPORT, refuse_zip
+from optimizers.models.audit_json import Bounds, read_json
 
 LIMITS = Limits(entries=50_000, total=20 * GB, entry=5 * GB)
 LARGEST_JSON = 64 << 20
+JSON = Bounds(depth=200)
 SAVE = "Save it again: torch.export.save(torch.export.export(model.eval(), (example,)), 'model.pt2'). Or write ONNX: " + EXPORT
 SAMPLES = "/data/sample_inputs/"
 
@@ -52,20 +53,7 @@ def refuse_part(archive: Archive, name: str, entry: Entry, top: str, path: Path)
 
 
 def dictionary(archive: Archive, entry: Entry, where: str) -> dict[str, Any]:
-    raw = archive.read(entry, LARGEST_JSON)
-    depth = deepest = 0
-    for byte in raw:
-        if byte in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"}]":
-            depth -= 1
-    if deepest > 200:
-        raise OptimizerError("The description of the model is nested too deeply.", where, SAVE, "too-deep")
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as fault:
-        raise OptimizerError("The description of the model is damaged.", where, SAVE, "bad-json") from fault
+    found = read_json(archive.read(entry, LARGEST_JSON), where, SAVE, JSON)
     if not isinstance(found, dict):
         raise OptimizerError("The description of the model is damaged.", where, SAVE, "bad-json")
     return found

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from optimizers.errors import OptimizerError
+from optimizers.models.audit_json import Bounds, read_json
 
 LONGEST = 10 << 20
 BITS = {"BOOL": 8, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "I16": 16, "U16": 16, "F16": 16, "BF16": 16, "I32": 32, "U32": 32,
         "F32": 32, "F64": 64, "I64": 64, "U64": 64}
+SAVE = "Save it again: safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
 DEEPEST = 4         # brackets inside brackets; a header needs 3
 
 
@@ -44,42 +45,12 @@ def audit_safetensors(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def parsed(raw: bytes, path: Path) -> dict[str, dict[str, Any]]:
-    refuse_depth(raw, path)
-    try:
-        found = json.loads(raw.decode("utf-8"), object_pairs_hook=lambda pairs: once(pairs, path))
-    except (ValueError, RecursionError) as fault:
-        raise wrong("The header is no valid JSON.", path, "bad-header") from fault
-    if not isinstance(found, dict) or raw[:1] != b"{":
+    if raw[:1] != b"{":
         raise wrong("The header is no JSON object.", path, "bad-header")
+    found = read_json(raw, path.name, SAVE, Bounds(depth=DEEPEST, size=LONGEST))
     notes = found.pop("__metadata__", {})
     if not isinstance(notes, dict) or not all(isinstance(value, str) for value in notes.values()):
         raise wrong("The metadata of the header is not text.", path, "bad-header")
-    return found
-
-
-def refuse_depth(raw: bytes, path: Path) -> None:
-    """Count brackets by scanning, so that no parser has to go deep; brackets inside strings can only make it stricter."""
-    depth = 0
-    quoted = False
-    escaped = False
-    for byte in raw:
-        if quoted:
-            escaped, quoted = (byte == 0x5C and not escaped), (byte != 0x22 or escaped)
-            continue
-        if byte == 0x22:
-            quoted = True
-        elif byte in b"{[":
-            depth += 1
-            if depth > DEEPEST:
-                raise wrong("The header is nested deeper than the format has it.", path, "bad-header")
-        elif byte in b"}]":
-            depth -= 1
-
-
-def once(pairs: list[tuple[str, Any]], path: Path) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise wrong("The header names a tensor twice.", path, "duplicate-tensor")
     return found
 
 
@@ -116,4 +87,4 @@ def checked(name: str, tensor: dict[str, Any], offset: int, path: Path) -> int:
 
 
 def wrong(what: str, path: Path, code: str) -> OptimizerError:
-    return OptimizerError(what, path.name, "Save it again: safetensors.torch.save_file(model.state_dict(), 'model.safetensors').", code)
+    return OptimizerError(what, path.name, SAVE, code)

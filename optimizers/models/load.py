@@ -1,4 +1,4 @@
-"""Whatever was uploaded becomes one ONNX network. The bytes were looked at before (audit); here the real libraries read them."""
+"""Whatever was uploaded becomes one ONNX graph. The bytes were looked at before (audit); here the real libraries read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from optimizers.errors import OptimizerError
+from optimizers.models.audit import ENDINGS, SUFFIXES
 from optimizers.models.canonical import canonical, told_apart, without_weight_inputs
+from optimizers.models.estimator import Estimator, read
 from optimizers.models.graph import QUANTIZED
 from optimizers.models.network import Network
 from optimizers.models.preprocessing import Preprocessing, said
@@ -17,18 +19,32 @@ from optimizers.models.preprocessing import Preprocessing, said
 if TYPE_CHECKING:
     from optimizers.cards import ModelCard
 
+ESTIMATORS = {suffix: kind for kind in ("xgboost", "lightgbm", "skops") for suffix in SUFFIXES[kind]}
+
 
 def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any] | None = None) -> Network:
-    """path: .onnx, .pt2 or .safetensors.  options: "preprocessing" (its fields); "row" (the shape of one row as it is fed, where that
-    is known); for safetensors "architecture" (zoo name) and "input_shape" (of one row).
+    """options: "preprocessing" (its fields); "row" (the shape of one row as it is fed, where that is known); for safetensors
+    "architecture" (zoo name) and "input_shape" (of one row).
 
-    Returns a float32 network, or a quantized one as it is. Raises OptimizerError for a file that cannot be used.
+    Returns a float32 network, an estimator, or a quantized network as it is. Raises OptimizerError for a file that cannot be used.
     A .pt2 is code: this is only ever called inside the cage.
     """
-    path, options = Path(path), options or {}
+    found = loaded(path, card, options or {})
+    network = found.network() if isinstance(found, Estimator) else found
+    wanted = (options or {}).get("preprocessing")
+    if not wanted:
+        return network
+    given = network.preprocessing
+    return network.with_(preprocessing=Preprocessing(**said(wanted) | {"constants": given.constants, "carried": given.carried}))
+
+
+def loaded(path: Path, card: ModelCard | None, options: dict[str, Any]) -> Network | Estimator:
+    """What the suffix says; the audit saw to it that the bytes agree."""
     suffix = path.suffix.lower()
+    if suffix in ESTIMATORS:
+        return read(path, ESTIMATORS[suffix])
     if suffix == ".onnx":
-        network = from_onnx_file(path, options)
+        network: Network | Estimator = from_onnx_file(path, options)
     elif suffix == ".pt2":
         from optimizers.models.torch_export import from_torch_export
 
@@ -39,22 +55,23 @@ def load_model(path: Path, card: ModelCard | None = None, options: dict[str, Any
         shape = options.get("input_shape")
         network = from_state(path, options.get("architecture") or (card.architecture if card else None), tuple(shape) if shape else None)
     else:
-        raise OptimizerError(f"A model file ends in .onnx, .pt2 or .safetensors; this one ends in '{suffix[:20]}'.", path.name,
+        raise OptimizerError(f"A model file ends in {', '.join(ENDINGS)}; this one ends in '{suffix[:20]}'.", path.name,
                              "Export the network to ONNX.", "model-kind")
-    wanted = options.get("preprocessing")
-    if not wanted:
-        return network
-    given = network.preprocessing
-    return network.with_(preprocessing=Preprocessing(**said(wanted) | {"constants": given.constants, "carried": given.carried}))
+    return network
 
 
-def from_onnx_file(path: Path, options: dict[str, Any] | None = None) -> Network:
-    """The file checked and brought to the tidy form."""
+def from_onnx_file(path: Path, options: dict[str, Any] | None = None) -> Network | Estimator:
+    """The file checked and brought to the tidy form, or to that of trees."""
     try:
         proto = onnx.load_model(str(path), format="protobuf", load_external_data=False)
     except DecodeError:
         raise OptimizerError("The file is not a whole ONNX model: its bytes end early or are not ONNX.", path.name,
                              "Export it again, and check the size after copying.", "onnx-truncated") from None
+    from optimizers.models.estimator_onnx import is_estimator, of_onnx
+
+    if is_estimator(proto):
+        check(proto, path.name)
+        return of_onnx(proto, path.name)
     return from_proto(proto, path.name, options)
 
 
@@ -64,6 +81,16 @@ def from_proto(proto: onnx.ModelProto, where: str = "", options: dict[str, Any] 
 
     options = options or {}
     given, row = said(options.get("preprocessing") or {}), options.get("row")
+    check(proto, where)
+    if any(node.op_type in QUANTIZED for node in proto.graph.node):
+        return bound(Network(told_apart(proto), state="quantized", notes=("Uploaded already quantized: it is measured as it is.",)), given)
+    whole = bound(Network(without_weight_inputs(proto)), given, tuple(row) if row else None)
+    tidy, notes = canonical(whole.proto)
+    return whole.with_(proto=tidy).noting(*notes)
+
+
+def check(proto: onnx.ModelProto, where: str) -> None:
+    """Raises OptimizerError for weights outside of the file, and for what the checker of ONNX refuses."""
     refuse_external(proto, where)
     try:
         onnx.checker.check_model(proto, full_check=False)
@@ -71,11 +98,6 @@ def from_proto(proto: onnx.ModelProto, where: str = "", options: dict[str, Any] 
         first = (str(error).strip().splitlines() or ["no reason given"])[0][:200]
         raise OptimizerError(f"The ONNX checker refuses the graph: {first}", where, "Export it again with a recent exporter.",
                              "onnx-invalid") from None
-    if any(node.op_type in QUANTIZED for node in proto.graph.node):
-        return bound(Network(told_apart(proto), state="quantized", notes=("Uploaded already quantized: it is measured as it is.",)), given)
-    whole = bound(Network(without_weight_inputs(proto)), given, tuple(row) if row else None)
-    tidy, notes = canonical(whole.proto)
-    return whole.with_(proto=tidy).noting(*notes)
 
 
 def refuse_external(proto: onnx.ModelProto, where: str) -> None:

@@ -16,6 +16,7 @@ from optimizers.errors import OptimizerError
 Link = Literal["none", "sigmoid", "softmax"]
 LEAF = -1
 ROWS = 2048             # walked together by `predict`
+MOST_NODES, MOST_VALUES = 2_000_000, 1 << 26        # of a file that a stranger brings
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,41 @@ def below(threshold: np.ndarray) -> np.ndarray:
     return np.nextafter(np.asarray(threshold, np.float32), np.float32(-np.inf))
 
 
+def seen_through(trees: Trees, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Trees:
+    """Trees that decide on x as the given ones do on float32((x - shift) / scale), one pair after the other, worked out in float64.
+
+    pairs: shift and scale, (features,) each, all scales above zero.
+    Each threshold becomes the largest float32 that still goes left: scaling never turns an order round, so bisection finds it.
+    """
+    split = np.flatnonzero(trees.feature != LEAF)
+    threshold, feature = trees.threshold.copy(), trees.feature[split]
+    low, high = (np.full(len(split), int(ordered(np.array([end], np.float32))[0])) for end in (-np.inf, np.inf))
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        value = unordered(middle).astype(np.float64)
+        for shift, scale in pairs:
+            value = (value - shift[feature]) / scale[feature]
+        left = value.astype(np.float32) <= threshold[split]
+        low, high = np.where(left, middle, low), np.where(left, high, middle)
+    threshold[split] = unordered(low)
+    return replace(trees, threshold=threshold)
+
+
+def ordered(x: np.ndarray) -> np.ndarray:
+    """int64 that follow each other as the float32s do.
+
+    >>> ordered(np.array([-1e-45, -0.0, 0.0, 1e-45], np.float32)).tolist()
+    [-1, 0, 0, 1]
+    """
+    bits = x.view(np.int32).astype(np.int64)
+    return np.where(bits < 0, -(bits & 0x7FFFFFFF), bits)
+
+
+def unordered(place: np.ndarray) -> np.ndarray:
+    """The float32s of such places."""
+    return np.where(place < 0, -(np.abs(place).astype(np.int32).view(np.float32)), np.abs(place).astype(np.int32).view(np.float32))
+
+
 def checked(trees: Trees, where: str = "") -> Trees:
     """The same trees, once it is certain that a walk stays inside and ends.  Raises OptimizerError: files of trees crash their own
     libraries on less.
@@ -131,6 +167,13 @@ def checked(trees: Trees, where: str = "") -> Trees:
     if len(np.unique(children)) != len(children):           # each node has one way in: no circle can be reached from a root
         raise broken("A node has two parents, so the trees are no trees.", where)
     return trees
+
+
+def refuse_size(nodes: int, outputs: int, where: str) -> None:
+    """Raises OptimizerError before memory is taken for more than MOST_NODES nodes or MOST_VALUES values at them."""
+    if nodes > MOST_NODES or max(1, nodes) * outputs > MOST_VALUES:
+        raise OptimizerError(f"It has {nodes:,} nodes of {outputs:,} outputs; at most {MOST_NODES:,} nodes and {MOST_VALUES:,} values are "
+                             "read.", where, "Train fewer or shallower trees.", "too-many-nodes")
 
 
 def broken(wrong: str, where: str) -> OptimizerError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.errors import OptimizerError
-from optimizers.models.trees import LEAF, Link, Trees, broken, checked, floor32, gathered
+from optimizers.models.trees import LEAF, Link, Trees, broken, checked, floor32, gathered, refuse_size
 
 CATEGORICAL, DEFAULT_LEFT = 1, 2        # bits of decision_type; bits 2 and 3 are the kind of missing value
 MISSING_ZERO, MISSING_NAN = 1, 2
@@ -32,13 +32,24 @@ def read(text: str, where: str = "model.txt") -> Trees:
                              "Use binary, multiclass or a regression objective.", "tree-objective")
     if not blocks or not 1 <= outputs <= 10_000 or not 1 <= features <= 10_000_000:
         raise broken("There is no tree in it, or its counts are out of range.", where)
-    scale = next((float(word.partition(":")[2]) for word in options if word.startswith("sigmoid:")), 1.0)
+    scale = slope(options, where)
     scale = 1.0 if link == "softmax" else scale
     if "average_output" in head.splitlines():
         scale *= outputs / len(blocks)
-    parts = [one(table_of(block), place % outputs, outputs, features, scale, link, f"{where}, tree {place}")
-             for place, block in enumerate(blocks)]
+    tables = [table_of(block) for block in blocks]
+    refuse_size(2 * sum(max(0, number(table, "num_leaves", where)) for table in tables), outputs, where)
+    parts = [one(table, place % outputs, outputs, features, scale, link, f"{where}, tree {place}")
+             for place, table in enumerate(tables)]
     return checked(gathered(parts), where)
+
+
+def slope(options: list[str], where: str) -> float:
+    """What the sum is multiplied by before the sigmoid."""
+    said = next((word.partition(":")[2] for word in options if word.startswith("sigmoid:")), "1")
+    try:
+        return float(said)
+    except ValueError:
+        raise broken("Its option 'sigmoid' is no number.", where) from None
 
 
 def table_of(block: str) -> dict[str, str]:
@@ -61,11 +72,13 @@ def one(facts: dict[str, str], output: int, outputs: int, features: int, scale: 
         column: dict[str, Any] = {name: np.array(facts.get(name, "").split(), kind) for name, kind in
                   (("split_feature", np.int32), ("decision_type", np.int32), ("left_child", np.int64), ("right_child", np.int64),
                    ("threshold", np.float64), ("leaf_value", np.float64))}
-    except ValueError:
+    except (ValueError, OverflowError):
         raise broken("A list of it holds something that is no number.", where) from None
     inner = leaves - 1
     if len(column["leaf_value"]) != leaves or any(len(column[name]) != inner for name in column if name != "leaf_value"):
         raise broken(f"Its lists do not have the lengths that {leaves} leaves ask for.", where)
+    if (column["split_feature"] < 0).any():
+        raise broken(f"A node asks for feature {int(column['split_feature'].min())}.", where)
     kinds = column["decision_type"]
     if (kinds & CATEGORICAL).any():
         raise OptimizerError("It splits by sets of categories.", where, "Encode categories as one-hot columns before training.",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from optimizers.errors import OptimizerError
-from optimizers.models.trees import LEAF, Link, Trees, checked, compacted
+from optimizers.models.trees import LEAF, Link, Trees, broken, checked, compacted, refuse_size
 
 DOMAIN = "ai.onnx.ml"
 OPSET, ML_OPSET = 17, 3
@@ -73,11 +75,18 @@ def trees_in(proto: onnx.ModelProto) -> list[Trees]:
 
 def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     """The trees of a TreeEnsembleRegressor or -Classifier node.  Raises OptimizerError naming the node for what is not there: sets of
-    categories, minimum or maximum instead of sums.
+    categories, minimum or maximum instead of sums; and for lists that lie, which a runtime would follow out of its memory.
     """
+    try:
+        return walked(node, features)
+    except (KeyError, ValueError, IndexError, TypeError, OverflowError, AttributeError) as fault:
+        raise broken(f"Its lists do not belong together ({type(fault).__name__}: {str(fault)[:60]}).",
+                     f"{node.op_type} '{node.name or ', '.join(node.output)}'"[:200]) from fault
+
+
+def walked(node: onnx.NodeProto, features: int) -> Trees:
     given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
     where = f"{node.op_type} '{node.name or node.output[0]}'"
-    classifier = node.op_type == KINDS[1]
     modes = [mode.decode() for mode in given.get("nodes_modes", [])]
     if odd := {mode for mode in modes if mode != "LEAF"} - set(MODES):
         raise OptimizerError(f"Its splits compare by {', '.join(sorted(odd))[:80]}, which is not read here.", where,
@@ -85,6 +94,7 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     if given.get("aggregate_function", b"SUM") not in (b"SUM", b"AVERAGE"):
         raise OptimizerError(f"Its trees are joined by {given['aggregate_function'].decode()[:40]}.", where,
                              "Only sums and means are read.", "tree-aggregate")
+    refuse_lists(given, modes, features, where)
     key = {pair: number for number, pair in enumerate(zip(given["nodes_treeids"], given["nodes_nodeids"]))}
     find = lambda trees, nodes: np.array([key.get(pair, -1) for pair in zip(trees, nodes)], np.int32)
     inner = np.array([mode != "LEAF" for mode in modes], bool)
@@ -95,28 +105,53 @@ def trees_of(node: onnx.NodeProto, features: int) -> Trees:
     turned = (mode == MODES["BRANCH_GT"]) | (mode == MODES["BRANCH_GTE"])
     yes, no = (find(given["nodes_treeids"], given[f"nodes_{side}nodeids"]) for side in ("true", "false"))
     tracks = np.array(given.get("nodes_missing_value_tracks_true") or np.zeros(len(modes)), bool)
-    prefix = "class" if classifier else "target"
-    outputs = int(given.get("n_targets", 1)) if not classifier else len(given.get("classlabels_int64s") or given.get("classlabels_strings")
-                                                                         or [0, 0])
-    ids = np.array(given[f"{prefix}_ids"], np.int64)
-    single = classifier and outputs == 2 and bool((ids == ids[:1]).all())
-    outputs = 1 if single else outputs
-    ids = np.zeros_like(ids) if single else ids
-    leaves = find(given[f"{prefix}_treeids"], given[f"{prefix}_nodeids"])
-    if len(ids) and (not 0 <= ids.min() <= ids.max() < outputs or leaves.min() < 0):
-        raise OptimizerError("A leaf votes for an output or stands in a node that is not there.", where, "Convert the model again.",
-                             "bad-trees")
-    values = np.zeros((len(modes), outputs), np.float32)
-    np.add.at(values, (leaves, ids), np.array(given[f"{prefix}_weights"], np.float32))
+    values = votes(given, node.op_type == KINDS[1], key, where)
     reached = np.zeros(len(modes), bool)
     reached[np.concatenate([yes[inner], no[inner]])] = True
     roots = np.flatnonzero(~reached).astype(np.int32)
+    if len(roots) != len(set(given["nodes_treeids"])):
+        raise broken(f"Of its {len(set(given['nodes_treeids'])):,} trees {len(roots):,} have a beginning.", where)
     if given.get("aggregate_function") == b"AVERAGE":
         values /= len(roots)
-    base = np.zeros(outputs, np.float32)
+    base = np.zeros(values.shape[1], np.float32)
     base[:] = given.get("base_values") or 0
     link: Link = {b"LOGISTIC": "sigmoid", b"SOFTMAX": "softmax"}.get(given.get("post_transform", b"NONE"), "none")  # type: ignore[assignment]
     found = Trees(feature=np.where(inner, given["nodes_featureids"], LEAF).astype(np.int32), threshold=thresholds.astype(np.float32),
                   left=np.where(turned, no, yes), right=np.where(turned, yes, no), missing_left=tracks ^ turned,
                   leaf=np.arange(len(modes), dtype=np.int32), values=values, roots=roots, base=base, features=features, link=link)
-    return compacted(checked(found, where))
+    whole = compacted(checked(found, where))
+    if whole.nodes != len(modes):           # what no root leads to is a circle, which a runtime may walk for ever
+        raise broken(f"{len(modes) - whole.nodes:,} of its nodes go in circles.", where)
+    return whole
+
+
+def refuse_lists(given: dict[str, Any], modes: list[str], features: int, where: str) -> None:
+    """One entry for each node, and features that rows have: a runtime looks neither up."""
+    lengths = {len(given[name]) for name in ("nodes_treeids", "nodes_nodeids", "nodes_featureids", "nodes_values", "nodes_modes",
+                                             "nodes_truenodeids", "nodes_falsenodeids")}
+    if lengths != {len(modes)}:
+        raise broken("Its lists of nodes are of different lengths.", where)
+    asked = np.array(given["nodes_featureids"], np.int64)[[mode != "LEAF" for mode in modes]]
+    if len(asked) and not 0 <= asked.min() <= asked.max() < features:
+        raise broken(f"It asks for feature {int(asked.max()) if asked.max() >= features else int(asked.min())}, and rows have {features:,}.",
+                     where)
+
+
+def votes(given: dict[str, Any], classifier: bool, key: dict[tuple[int, int], int], where: str) -> np.ndarray:
+    """(nodes, outputs) what each node adds to each output; two classes of which only one is voted for are one output."""
+    prefix = "class" if classifier else "target"
+    labels = given.get("classlabels_int64s") or given.get("classlabels_strings") or [0, 0]
+    outputs = len(labels) if classifier else int(given.get("n_targets", 1))
+    ids = np.array(given[f"{prefix}_ids"], np.int64)
+    if len(ids) and not 0 <= ids.min() <= ids.max() < outputs:
+        raise broken("A leaf votes for an output that is not there.", where)
+    refuse_size(len(key), outputs, where)
+    if classifier and outputs == 2 and (ids == ids[:1]).all():
+        outputs, ids = 1, np.zeros_like(ids)
+    weights = np.array(given[f"{prefix}_weights"], np.float32)
+    leaves = np.array([key.get(pair, -1) for pair in zip(given[f"{prefix}_treeids"], given[f"{prefix}_nodeids"])], np.int64)
+    if len(key) < len(given["nodes_modes"]) or len({len(ids), len(leaves), len(weights)}) > 1 or (len(ids) and leaves.min() < 0):
+        raise broken("Two nodes have one number, or a leaf stands in a node that is not there.", where)
+    values = np.zeros((len(key), outputs), np.float32)
+    np.add.at(values, (leaves, ids), weights)
+    return values

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from optimizers.errors import OptimizerError
-from optimizers.models.trees import LEAF, Link, Trees, below, broken, checked, gathered
+from optimizers.models.trees import LEAF, Link, Trees, below, broken, checked, gathered, refuse_size
 
 LINKS: dict[str, Link] = {"binary:logistic": "sigmoid", "reg:logistic": "sigmoid", "multi:softprob": "softmax", "multi:softmax": "softmax"}
 PLAIN = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:quantileerror", "reg:squaredlogerror", "binary:logitraw",
@@ -22,10 +22,12 @@ def read(table: Any, where: str = "model.json") -> Trees:
         objective, kind = str(learner["objective"]["name"]), str(booster["name"])
         features, classes = int(about["num_feature"]), int(about["num_class"])
         model = booster["gbtree"]["model"] if kind == "dart" else booster["model"] if kind == "gbtree" else {}
-        trees, owners = model.get("trees", []), model.get("tree_info", [])
-        drops = booster["weight_drop"] if kind == "dart" else [1.0] * len(trees)
+        trees, owners = model.get("trees", []), [int(owner) for owner in model.get("tree_info", [])]
+        drops = [float(weight) for weight in booster["weight_drop"]] if kind == "dart" else [1.0] * len(trees)
         base = np.array(str(about["base_score"]).strip("[]").split(","), np.float64)
-    except (KeyError, TypeError, ValueError, IndexError):
+        vectors = any(int(tree["tree_param"].get("size_leaf_vector", 1)) > 1 for tree in trees)
+        nodes = sum(len(tree["left_children"]) for tree in trees)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, AttributeError):
         raise broken("It lacks what a saved XGBoost model holds (learner, gradient_booster, learner_model_param).", where) from None
     if kind not in ("gbtree", "dart"):
         raise OptimizerError(f"Its booster is '{kind[:40]}', which holds no trees.", where, "Use the booster gbtree or dart.",
@@ -34,14 +36,17 @@ def read(table: Any, where: str = "model.json") -> Trees:
     if link == "none" and objective not in PLAIN:
         raise OptimizerError(f"Its objective is '{objective[:40]}', whose link is not read here.", where,
                              f"Use one of {', '.join([*LINKS, *PLAIN[:3]])}.", "tree-objective")
+    if vectors:
+        raise OptimizerError("Its leaves hold a vector each.", where, "Train with multi_strategy='one_output_per_tree'.", "tree-vectors")
     outputs = max(1, classes)
     if not trees or len(owners) != len(trees) or len(drops) != len(trees) or not 1 <= outputs <= 10_000 or not 1 <= features <= 10_000_000:
         raise broken("There is no tree in it, or its counts do not agree.", where)
+    refuse_size(nodes, outputs, where)
     if link == "sigmoid":
         if not ((base > 0) & (base < 1)).all():
             raise broken("Its base score is no probability.", where)
         base = np.log(base / (1 - base))
-    parts = [one(tree, int(owner), outputs, features, float(drop), link, f"{where}, tree {place}")
+    parts = [one(tree, owner, outputs, features, drop, link, f"{where}, tree {place}")
              for place, (tree, owner, drop) in enumerate(zip(trees, owners, drops))]
     whole = gathered(parts)
     whole.base[:] = base if len(base) in (1, outputs) else base[0]
@@ -64,6 +69,8 @@ def one(tree: Any, output: int, outputs: int, features: int, scale: float, link:
     if len(sorts) == nodes and sorts[inner].any():
         raise OptimizerError("It splits by sets of categories.", where, "Encode categories as one-hot columns before training.",
                              "tree-categories")
+    if (column["split_indices"][inner] < 0).any():
+        raise broken(f"A node asks for feature {int(column['split_indices'].min())}.", where)
     if max(column["split_indices"].max(), column["left_children"].max(), column["right_children"].max()) > 2**31 - 2:
         raise broken("A number in it is far too large.", where)
     values = np.zeros((nodes, outputs), np.float32)

@@ -9,6 +9,7 @@ from optimizers.cards import DatasetCard, ModelCard
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import FIDELITY, METRICS, Goal
 from optimizers.models.entries import of_card, single
+from optimizers.search import match_columns
 
 BY_LABELS = {"classification": ("top1", "macro_f1"), "regression": ("r2",), "unlabelled": (), "other": ()}
 
@@ -107,9 +108,10 @@ def network(model: ModelCard, dataset: DatasetCard, metric: str) -> Refusal | No
 
 
 def classes(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
+    """As many as the dataset has, and by the same names where the model knows names."""
     if dataset.task == "classification" and model.classes is not None and model.classes != len(dataset.classes):
         if model.classes == 1 and len(dataset.classes) == 2:
-            return None                             # one score: the second class when it is positive
+            return match_columns.classes(model, dataset)        # one score: the second class when it is positive
         return Refusal(wrong=f"The network tells {model.classes} classes apart, and the dataset has {len(dataset.classes)}.",
                        where=f"{model.outputs[0].name} {shape(model.outputs[0].shape)}",
                        mend="Choose the dataset it was trained on, or measure its fidelity to the original (metric agreement).",
@@ -118,11 +120,13 @@ def classes(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
         return Refusal(wrong=f"The network gives {model.classes} values, and the dataset's target is one number.",
                        where=f"{model.outputs[0].name} {shape(model.outputs[0].shape)}",
                        mend="Choose a dataset with classes, or a network with one output.", code="classes-differ")
-    return None
+    return match_columns.classes(model, dataset)
 
 
 def rows(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
     """Pictures can be resized, made grey or coloured, transposed and flattened; a table's row must have the right length."""
+    if model.family == "estimator" and dataset.kind == "table" and dataset.row_shape:
+        return match_columns.columns(model, dataset)
     wanted, given = model.inputs[0].shape[1:], dataset.row_shape
     if given and adapts(model.inputs[0].shape, given) and not adapts(wanted, given):
         return Refusal(wrong=f"The network's input of {shape(model.inputs[0].shape)} has no batch axis.", where=model.inputs[0].name,

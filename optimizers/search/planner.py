@@ -13,7 +13,7 @@ from optimizers.device import Device
 from optimizers.errors import OptimizerError, Refusal
 from optimizers.goal import Budget, Goal
 from optimizers.measure.device_model import speaks
-from optimizers.recipe import Recipe, build
+from optimizers.recipe import Recipe, begun, build, unsuited
 from optimizers.search import chance, estimate, gate
 from optimizers.search.pace import in_time
 from optimizers.search.portfolio import LAST, from_model, from_scratch
@@ -82,6 +82,8 @@ def compose(steps: tuple[Step, ...], seed: int) -> Recipe:
 
 def refuse(recipe: Recipe, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> tuple[Refusal | None, str]:
     """Why a recipe cannot run here, and which technique is to blame ("float" when the result itself cannot)."""
+    if begun(model) == "estimator" and (refusal := unsuited(recipe.steps[0], "estimator", "")):
+        return refusal, recipe.steps[0].name
     for step in recipe.steps:
         if refusal := step.refuse(model, dataset, device):
             return refusal, step.name

@@ -55,6 +55,7 @@ ESTIMATORS: tuple[Step, ...] = (
     ("base-model", {"kind": "small-network"}),
     ("base-model", {"kind": "neighbours"}),
 )
+FROM_ESTIMATOR: tuple[Steps, ...] = ((CODE,),)
 AFTER_TRAINING: tuple[Steps, ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[Steps, ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 LAST = {"prune-blocks", "prune-heads"}      # techniques that are tried when all else was
@@ -62,10 +63,11 @@ LAST = {"prune-blocks", "prune-heads"}      # techniques that are tried when all
 
 def from_model(model: ModelCard) -> list[Steps]:
     """What suits any network; last, what only a network with blocks or heads has. Of one with recurrent layers, stored weights come first:
-    integers are not for state.
+    integers are not for state. An estimator has no layers to change, and the sentence says so for each technique of networks.
     """
+    first = FROM_ESTIMATOR if model.family == "estimator" else ()
     recurrent = any(layer.operator in RECURRENT for layer in model.layers)
-    return [*(STORED if recurrent else ()), *FROM_MODEL,
+    return [*first, *(STORED if recurrent else ()), *FROM_MODEL,
             *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
 
 

@@ -8,7 +8,8 @@
   const pattern = document.getElementById("upload-row").content;
   const { team, csrf, endpoint } = zone.dataset;
   const PIECES = 40;
-  const MODELS = [".onnx", ".pt2", ".safetensors", ".pkl", ".pickle", ".joblib", ".pt", ".pth", ".h5", ".keras"];
+  const MODELS = [".onnx", ".pt2", ".safetensors", ".json", ".ubj", ".txt", ".lgb", ".skops", ".pkl", ".pickle", ".joblib", ".model", ".bst",
+    ".pt", ".pth", ".h5", ".keras"];
   const DATASETS = [".npz", ".zip", ".csv", ".gz", ".npy", ".tsv", ".txt", ".data", ".parquet", ".arff", ".svm", ".libsvm", ".svmlight"];
   const queue = [];
   let active = null;

@@ -38,7 +38,9 @@ FORM = {"requestBody": {"required": True, "content": {"multipart/form-data": {"s
 @router.post("/models", response={201: ModelOut} | refusals(409, 413, 415, 507), auth=RUN, openapi_extra=FORM)
 @once
 def upload_model(request: HttpRequest) -> Any:
-    """A model file, streamed into the store while it arrives: .onnx, .pt2 or .safetensors. Answers at once; inspection follows."""
+    """A model file, streamed into the store while it arrives: .onnx, .pt2 or .safetensors; trees as .json or .ubj (XGBoost), .txt
+    or .lgb (LightGBM), .skops (scikit-learn). Answers at once; inspection follows.
+    """
     return Status(201, take("model", request))
 
 

@@ -4,21 +4,25 @@ import unicodedata
 from pathlib import PurePosixPath
 
 from optimizers.errors import OptimizerError
+from optimizers.models.audit_disguise import FROM_SKLEARN, OLD_XGBOOST
 
 FILENAME_BYTES, NAME_LETTERS = 255, 120
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}     # control, bidi and zero-width, surrogates, unassigned, line breaks
 
 TAKEN = {
-    "model": {".onnx": "ONNX", ".pt2": "torch.export", ".safetensors": "safetensors weights"},
+    "model": {".onnx": "ONNX", ".pt2": "torch.export", ".safetensors": "safetensors weights", ".json": "XGBoost", ".ubj": "XGBoost",
+              ".txt": "LightGBM", ".lgb": "LightGBM", ".skops": "scikit-learn"},
     "dataset": {".zip": "folders of images, idx files, or train and test tables", ".npz": "NumPy arrays", ".csv": "a table",
                 ".tsv": "a table", ".txt": "a table", ".data": "a table", ".parquet": "a table", ".arff": "a table of Weka",
                 ".svm": "a sparse table of libsvm", ".libsvm": "the same", ".svmlight": "the same"},
 }
 PICKLES = "It may run code when it is opened."
 REFUSED = {     # suffix -> (what it is, how to convert it)
-    ".pkl": (f"A pickle is a program, not a file. {PICKLES}", "Export the model to ONNX, or save arrays with numpy.savez."),
-    ".pickle": (f"A pickle is a program, not a file. {PICKLES}", "Export the model to ONNX, or save arrays with numpy.savez."),
-    ".joblib": (f"A joblib file is a pickle. {PICKLES}", "Export the model to ONNX with skl2onnx."),
+    ".pkl": (f"A pickle is a program, not a file. {PICKLES}", FROM_SKLEARN),
+    ".pickle": (f"A pickle is a program, not a file. {PICKLES}", FROM_SKLEARN),
+    ".joblib": (f"A joblib file is a pickle. {PICKLES}", FROM_SKLEARN),
+    ".model": ("Old binary files of XGBoost are not opened.", OLD_XGBOOST),
+    ".bst": ("Old binary files of XGBoost are not opened.", OLD_XGBOOST),
     ".pt": (f"A .pt file is a pickle. {PICKLES}", "Use torch.onnx.export(model, args, 'model.onnx', dynamo=True), or torch.export.save."),
     ".pth": (f"A .pth file is a pickle. {PICKLES}", "Use torch.onnx.export(model, args, 'model.onnx', dynamo=True), or torch.export.save."),
     ".ckpt": (f"A checkpoint is a pickle. {PICKLES}", "Load it at home and export the model to ONNX."),

@@ -31,8 +31,16 @@ def model(card: ModelCard) -> dict[str, Any]:
     first, rest = fold(layers, lambda row: row["layer"].macs or row["layer"].parameters)
     operators = sorted(card.operators.items(), key=lambda pair: -pair[1])[:OPERATORS]
     tensors = [("in", tensor, shape(tensor.shape)) for tensor in card.inputs] + [("out", t, shape(t.shape)) for t in card.outputs]
-    return {"card": card, "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
+    return {"card": card, **estimator(card), "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
             "tensors": tensors} | found(card)
+
+
+def estimator(card: ModelCard) -> dict[str, Any]:
+    """What only trees have: how many are how deep; and how many classes and features there are, by name or by width."""
+    most = max(card.depths, default=0) or 1
+    depths = [{"depth": depth, "trees": trees, "share": 100 * trees / most} for depth, trees in enumerate(card.depths) if trees]
+    return {"depths": depths, "deepest": len(card.depths) - 1, "class_count": len(card.class_names) or card.classes,
+            "features": card.inputs[0].shape[-1] if card.inputs and card.inputs[0].shape else None}
 
 
 def dataset(card: DatasetCard, options: DatasetOptions) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from jobs.models import Asset, Job
 from optimizers.errors import OptimizerError
+from optimizers.models.audit_disguise import CONVERSIONS
 from optimizers.models.zoo import ARCHITECTURES
 from webapp.library.again import FIELDS, corrections, inspect_again
 from webapp.library.matches import matches_of
@@ -81,7 +82,8 @@ def listing(request, team, kind: str | None = None) -> dict:
         rows = rows.filter(name__icontains=search[:120])
     page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
     return {"kind": kind, "counts": counts, "page": page, "search": search, "architectures": sorted(ARCHITECTURES),
-            "can_edit": request.role.covers(Role.EDITOR), "busy": any(row.state == Asset.State.INSPECTING for row in page)}
+            "conversions": CONVERSIONS.items(), "can_edit": request.role.covers(Role.EDITOR),
+            "busy": any(row.state == Asset.State.INSPECTING for row in page)}
 
 
 def about(team, found: Asset) -> dict:

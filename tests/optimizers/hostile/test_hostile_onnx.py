@@ -44,8 +44,8 @@ def test_truncated_files_name_the_byte(tmp_path: Path, share: float) -> None:
 
 @pytest.mark.parametrize(("name", "raw", "code"), [
     ("empty.onnx", b"", "empty"), ("page.onnx", b"<!DOCTYPE html><html>Sign in</html>", "html"),
-    ("model.onnx", b'{"learner": {"x": 1}}', "json"),
-    ("notes.onnx", b"just some words\n", "damaged"), ("model.txt", b"just some words\n", "unknown-format"),
+    ("model.onnx", b'{"learner": {"x": 1}}', "suffix-differs"), ("model.onnx", b'{"x": 1}', "json"),
+    ("notes.onnx", b"just some words\n", "damaged"), ("model.txt", b"just some words\n", "not-lightgbm"), ("model.md", b"just some words\n", "unknown-format"),
     ("lfs.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "lfs-pointer"),
     ("model.gguf", b"GGUF" + bytes(50), "gguf"), ("model.tflite", b"\x1c\0\0\0TFL3" + bytes(50), "tflite"),
     ("zeros.onnx", bytes(1000), "damaged"), ("model.exe", b"MZ" + bytes(99), "not-a-model"),
@@ -225,8 +225,8 @@ def test_safetensors_headers(tmp_path: Path) -> None:
              ({"a": entry(4, 20)}, bytes(20), None, "bad-offsets"), ({"w": entry(0, 16, dtype="PICKLE")}, bytes(16), None, "unknown-dtype"),
              (b'{"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]},"w":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}',
               bytes(16), None,
-              "duplicate-tensor"), (b'{"w":' + b"[" * 5000 + b"]" * 5000 + b"}", b"", None, "bad-header"),
-              (b"{not json}", b"", None, "bad-header"),
+              "duplicate-key"), (b'{"w":' + b"[" * 5000 + b"]" * 5000 + b"}", b"", None, "too-deep"),
+              (b"{not json}", b"", None, "bad-json"),
              ({"w": entry(0, 16, shape=(2**62, 2**62))}, bytes(16), None, "bad-header"), ({}, b"", None, "empty")]
     for header, data, length, code in cases:
         with pytest.raises(OptimizerError) as caught:

@@ -74,13 +74,13 @@ def test_no_disguise_opens_the_pickle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "code", "mend"), [
-    ("protocol4.pkl", "pickle", "to_onnx"), ("protocol0.pkl", "pickle", "to_onnx"), ("model.onnx", "pickle", "to_onnx"),
+    ("protocol4.pkl", "pickle", "skops.io.dump"), ("protocol0.pkl", "pickle", "skops.io.dump"), ("model.onnx", "pickle", "skops.io.dump"),
     ("model.pt", "pickle", "torch.onnx.export"), ("legacy.pth", "pickle", "torch.onnx.export"),
     ("script.pt", "torchscript", "torch.onnx.export"),
-    ("state.pt2", "pickle", "safetensors.torch.save_file"), ("model.joblib", "pickle", "to_onnx"),
+    ("state.pt2", "pickle", "safetensors.torch.save_file"), ("model.joblib", "pickle", "skops.io.dump"),
     ("model.bin", "pickle", "torch.onnx.export"),
     ("x.npy", "pickle", "np.savez"), ("model.tar", "tar", "Unpack"), ("model.h5", "keras", "export"), ("model.keras", "keras", "export"),
-    ("saved.zip", "savedmodel", "tf2onnx"), ("model.skops", "skops", "to_onnx"),
+    ("saved.zip", "savedmodel", "tf2onnx"), ("model.skops", "bad-schema", "skops.io.dump"),
 ])
 @pytest.mark.filterwarnings("ignore")
 def test_each_is_named_with_its_way_out(tmp_path: Path, name: str, code: str, mend: str) -> None:
