@@ -28,7 +28,7 @@ def columns(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
 
 def features(dataset: DatasetCard) -> tuple[list[str], list[str]]:
     """Names of the number columns and of the categories, target left out."""
-    used = [(str(column["name"]), column["type"]) for column in dataset.columns if column["name"] != dataset.target]
+    used = [(column.name, column.type) for column in dataset.columns if column.name != dataset.target]
     return [name for name, kind in used if kind == "number"], [name for name, kind in used if kind == "category"]
 
 
