@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from optimizers.data.table_read import MISSING
+from optimizers.data.table_rows import MISSING
 from optimizers.models.graph import numpy_name
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ def given(shipped: Shipped) -> list[str]:
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
     """What a row is, in one sentence."""
     if table:
-        return "A row of the table goes in as a dictionary of its cells by column; the target is not needed, and gaps are filled."
+        return ("A row of the table goes in as a dictionary of its cells by column; the target is not needed, and gaps are filled. A date "
+                "goes in as its parts, as FEATURES names them: `column:year`, `:month`, `:day`, `:weekday` and `:elapsed`.")
     if len(row_shape) != 1:
         if len(row_shape) != 3:
             return f"Rows are arrays of {' x '.join(map(str, row_shape))} numbers each, float32, as they were uploaded."

@@ -37,7 +37,7 @@ def test_spelled_out_steps_equal_the_preprocessing(rows, how):
 
 def test_a_row_of_a_table_becomes_the_features_the_network_was_trained_on(tmp_path):
     from optimizers.data.load import load_dataset
-    from optimizers.data.table_read import MISSING
+    from optimizers.data.table_rows import MISSING
     from optimizers.desk import card_of
     from optimizers.export.bundle import features_of
 
