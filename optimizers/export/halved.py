@@ -29,9 +29,9 @@ def halved(proto: onnx.ModelProto, kind: str = "fp16") -> onnx.ModelProto:
             groups.setdefault(array.shape[1:], {})[tensor.name] = array.astype(KINDS[kind][0])
     gone = {name for group in groups.values() for name in group}
     keep(made.graph.initializer, [tensor for tensor in made.graph.initializer if tensor.name not in gone])
-    one = Writer(made, "half")
+    one = Writer(made, "h")
     for group in groups.values():
-        whole = one.store("stored", np.concatenate(list(group.values())))
+        whole = one.store(np.concatenate(list(group.values())))
         if len(group) == 1:
             one.node("Cast", whole, makes=next(iter(group)), to=TensorProto.FLOAT)
         else:
