@@ -68,15 +68,17 @@ def unpacking(proto: onnx.ModelProto, group: dict[str, Coded], bits: int) -> lis
     """Store the codes of tensors of one width, and return the nodes that rebuild them."""
     one = Writer(proto, f"c{bits}")
     sizes = [coded.codes.size for coded in group.values()]
-    padding = -sum(sizes) % (8 // planes(bits)[-1])     # codes that fill the last byte of the narrowest plane
-    codes = one.codes(np.concatenate([*(coded.codes.reshape(-1) for coded in group.values()), np.zeros(padding, int)]), bits)
+    each = 8 // planes(bits)[-1]                # codes in a byte of the narrowest plane
+    padding = -sum(sizes) % each
+    row = each if len(planes(bits)) == 1 and not any(size % each for size in sizes) else 1      # tensors then begin where bytes do
+    codes = one.codes(np.concatenate([*(coded.codes.reshape(-1) for coded in group.values()), np.zeros(padding, int)]), bits, row == 1)
     books = [coded.entries for coded in group.values()]
     shared = all(book.dtype == books[0].dtype and np.array_equal(book, books[0]) for book in books)
     if shared:
         codes = one.node("Gather", one.store(books[0]), codes)
     parts = [codes]
     if len(sizes) > 1 or padding:
-        parts = one.split(codes, sizes + ([padding] if padding else []))
+        parts = one.split(codes, [size // row for size in sizes] + ([padding] if padding else []))
     for (name, coded), book, part in zip(group.items(), books, parts, strict=False):
         if not shared:
             part = one.node("Gather", one.store(book), part)
@@ -115,23 +117,24 @@ class Writer:
         self.nodes.append(helper.make_node("Split", [whole, self.store(np.array(sizes, np.int64))], names))
         return names
 
-    def codes(self, codes: np.ndarray, bits: int) -> str:
-        """Codes (n,), stored plane by plane, as int32; n must fill whole bytes of each plane."""
+    def codes(self, codes: np.ndarray, bits: int, flat: bool = True) -> str:
+        """Codes (n,), stored plane by plane, as int32; n must fill whole bytes of each plane. flat: (n,) again, else a row for each byte."""
         made, below = "", bits
         for width in planes(bits):
             below -= width
-            plane = self.plane(pack(codes >> below & 2**width - 1, width), width)
+            plane = self.plane(pack(codes >> below & 2**width - 1, width), width, flat)
             made = self.node("Add", self.node("Mul", made, self.store(np.array(2**width, np.int32))), plane) if made else plane
         return made
 
-    def plane(self, content: np.ndarray, width: int) -> str:
+    def plane(self, content: np.ndarray, width: int, flat: bool) -> str:
         """The numbers that bytes hold, in order, as int32. Shifting left drops the numbers before, shifting right those behind."""
         if width == 8:
             return self.node("Cast", self.store(content), to=TensorProto.INT32)
         left = self.node("BitShift", self.store(content.reshape(-1, 1)), self.store(np.arange(0, 8, width, dtype=np.uint8)),
                          direction="LEFT")
         right = self.node("BitShift", left, self.store(np.array([8 - width], np.uint8)), direction="RIGHT")
-        return self.node("Reshape", self.node("Cast", right, to=TensorProto.INT32), self.store(np.array([-1], np.int64)))
+        numbers = self.node("Cast", right, to=TensorProto.INT32)
+        return self.node("Reshape", numbers, self.store(np.array([-1], np.int64))) if flat else numbers
 
 
 def planes(bits: int) -> tuple[int, ...]:

@@ -103,7 +103,7 @@ def test_the_file_holds_codes_and_answers_bit_for_bit_as_before(trained, digits,
     assert weight_bytes(small.network.proto) < 0.2 * weight_bytes(plain.network.proto) and small.bytes < 0.25 * plain.bytes
     assert np.array_equal(small.predict(digits.test.x), plain.predict(digits.test.x)) and small.fused == plain.fused
     assert needs(small.network).macs == needs(plain.network).macs and needs(small.network).parameters == needs(plain.network).parameters
-    assert shipped(made.with_(coded=True)).transfer.size < 1.03 * plainly(made.with_(coded=True)).transfer.size
+    assert shipped(made.with_(coded=True)).transfer.size < 1.06 * plainly(made.with_(coded=True)).transfer.size
 
 
 def test_what_comes_after_keeps_codes_where_values_are_few(trained, digits, context):
