@@ -10,7 +10,8 @@ from onnx import TensorProto, numpy_helper
 from optimizers.export.packed import Writer
 from optimizers.models.graph import copied, keep, set_nodes
 
-LEAST = 8               # numbers; below that the Cast costs more bytes than it saves
+LEAST = 8               # numbers; a tensor of fewer stays as it is
+ALONE = 15              # numbers; below that the Cast costs more bytes than it saves
 # the type, and how much of a tensor's largest number it may change; a tensor it changes by more (too small, too large) stays as it is
 KINDS = {"fp16": (np.float16, 1e-3), "bf16": (ml_dtypes.bfloat16, 1e-2)}
 
@@ -27,11 +28,12 @@ def halved(proto: onnx.ModelProto, kind: str = "fp16") -> onnx.ModelProto:
     for tensor in made.graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and tensor.dims and fits(array := numpy_helper.to_array(tensor), kind):
             groups.setdefault(array.shape[1:], {})[tensor.name] = array.astype(KINDS[kind][0])
+    groups = {rest: group for rest, group in groups.items() if sum(array.size for array in group.values()) >= ALONE}
     gone = {name for group in groups.values() for name in group}
     keep(made.graph.initializer, [tensor for tensor in made.graph.initializer if tensor.name not in gone])
-    one = Writer(made, "half")
+    one = Writer(made, "h")
     for group in groups.values():
-        whole = one.store("stored", np.concatenate(list(group.values())))
+        whole = one.store(np.concatenate(list(group.values())))
         if len(group) == 1:
             one.node("Cast", whole, makes=next(iter(group)), to=TensorProto.FLOAT)
         else:

@@ -161,13 +161,15 @@ class Yardstick:
             said.append(slower)
         if shipped.network.coded and shipped.transfer.content is None:
             said.append(NO_GAIN)
-        return (*said, *(sparse_size.sentences(shipped) if shipped.network.sparse else ()))
+        return (*said, *(sparse_size.sentences(shipped) if shipped.network.sparse and not shipped.network.shared else ()))
 
 
 def shipped(network: Network) -> Shipped:
-    """The network as the file that would leave: batch norm folded, slimmed, no name changed that a person chose."""
+    """The network as the file that would leave: batch norm folded, shared weights in codes, slimmed, no name changed that a person chose.
+    """
+    from optimizers.export.codebook import with_books
     from optimizers.export.slim import slim
     from optimizers.models.fold import fold_batch_norm
 
     proto = fold_batch_norm(network.proto) if network.state == "float" else network.proto
-    return Shipped(network.with_(proto=slim(proto, rename=False)))
+    return Shipped(network.with_(proto=slim(with_books(proto) if network.shared else proto, rename=False)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 import onnx
@@ -12,7 +13,8 @@ from optimizers.models.graph_shapes import Scope
 CODES_AT = {"Gather": 1}        # the input that leads on to the codes, where it is not the first
 DYNAMIC_LSTM = "DynamicQuantizeLSTM"     # ONNX Runtime's LSTM with weights in int8, (directions, inputs, 4 * hidden)
 BLOCKS = "MatMulNBits"          # ONNX Runtime's product with weights packed by blocks
-PASSED = {"Reshape", "Split", "Mul", "Cast", "BitShift", "Gather"}
+PASSED = {"Reshape", "Split", "Mul", "Cast", "BitShift", "Gather", "Add"}
+PLANE = 4               # nodes at most from a plane of codes to its bytes: Reshape, Cast and two BitShift
 
 
 def trail(name: str, makers: Mapping[str, onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
@@ -25,13 +27,24 @@ def trail(name: str, makers: Mapping[str, onnx.NodeProto]) -> Iterator[onnx.Node
 def packed_bits(name: str, makers: Mapping[str, onnx.NodeProto], dims: Mapping[str, tuple[int, ...]]) -> int | None:
     """Bits of one code behind a rebuilt weight, None for a weight that is not packed. dims: extents of the stored tensors.
 
-    A byte is shifted by as many amounts as it holds codes.
+    A byte is shifted by as many amounts as it holds codes. Codes that lie in planes come together by Add, the upper bits first.
     """
     steps = list(trail(name, makers))
-    if not steps or not any(node.op_type == "Gather" for node in steps) or steps[-1].input[0] not in dims:
+    if not any(node.op_type == "Gather" for node in steps):
         return None
-    shift = steps[-1]
-    return 8 // dims[shift.input[1]][0] if shift.op_type == "BitShift" else 8
+    planes = [list(islice(trail(node.input[1], makers), PLANE)) for node in steps if node.op_type == "Add"]
+    widths = [width_of(plane, dims) for plane in (steps, *planes)]
+    return None if None in widths else sum(width for width in widths if width)
+
+
+def width_of(steps: list[onnx.NodeProto], dims: Mapping[str, tuple[int, ...]]) -> int | None:
+    """Bits that the last of these nodes takes from a byte at a time; None where it reads nothing that is stored."""
+    if not steps or steps[-1].input[0] not in dims:
+        return None
+    if steps[-1].op_type != "BitShift":
+        return 8
+    amounts = dims.get(steps[-1].input[1], ())
+    return 8 // amounts[0] if amounts and amounts[0] else None
 
 
 def packed_weights(graph: onnx.GraphProto, scope: Scope) -> tuple[dict[str, int], set[str]]:

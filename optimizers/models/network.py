@@ -28,6 +28,7 @@ class Network:
 
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
     coded: whether the file travels as model.esp.
+    shared: a technique made weights share values, so the file stores codes where tensors still have few (see `export.codebook`).
     sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
     bound: inputs of the upload that constants took the place of.
     """
@@ -38,6 +39,7 @@ class Network:
     notes: tuple[str, ...] = ()
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     coded: bool = False
+    shared: bool = False
     sparse: bool = False
     bound: tuple[Tensor, ...] = ()
 

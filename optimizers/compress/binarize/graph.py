@@ -18,14 +18,16 @@ from onnx import helper, numpy_helper
 
 from optimizers.compress.binarize.layers import Seen
 from optimizers.export.packed import Coded, packed
+from optimizers.models.axes import across
 from optimizers.models.fold import channel_axis
-from optimizers.models.graph import attributes, constants, copied, copy_of, extents, set_nodes, without_unread
+from optimizers.models.graph import attributes, constants, copied, copy_of, extents, keep, set_nodes, uses, without_unread
 from optimizers.models.rewrite import Layer, Part, fresh, replaced
 
 EPSILON = 1e-5
 SLOPE = 0.25            # below zero, to begin with
 MOST_REPEATS = 4        # of the channels of a shortcut
 SIGNS = np.array([-1, 1], np.float32)
+APPLIED = {"factor": "Mul", "summand": "Add"}
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ def with_binary(proto: onnx.ModelProto, layers: list[Layer], seen: dict[str, See
     own_way = joined(proto, {layer.node.output[0] for layer in layers})
     parts: dict[str, Part] = {}
     places = []
-    ways: dict[tuple[Any, ...], str] = {}
+    made_of: dict[tuple[Any, ...], str] = {}
     for layer in layers:
-        builder = Builder(proto, layer, seen[layer.name], ways)
+        builder = Builder(proto, layer, seen[layer.name], made_of)
         places.append(builder.build(activations, shortcuts and layer.node.output[0] not in own_way))
         parts[layer.name] = Part(builder.nodes, builder.tensors)
     made = replaced(proto, parts)
@@ -62,10 +64,10 @@ def joined(proto: onnx.ModelProto, binary: set[str]) -> set[str]:
 
 
 class Builder:
-    """Nodes and tensors of one binary layer. ways: shortcuts made so far, for layers that want the same of the same value."""
+    """Nodes and tensors of one binary layer. made_of: signs and shortcuts so far, for layers that want the same of the same value."""
 
-    def __init__(self, proto: onnx.ModelProto, layer: Layer, seen: Seen, ways: dict[tuple[Any, ...], str]) -> None:
-        self.proto, self.layer, self.seen, self.ways = proto, layer, seen, ways
+    def __init__(self, proto: onnx.ModelProto, layer: Layer, seen: Seen, made_of: dict[tuple[Any, ...], str]) -> None:
+        self.proto, self.layer, self.seen, self.made_of = proto, layer, seen, made_of
         self.nodes: list[onnx.NodeProto] = []
         self.tensors: dict[str, np.ndarray] = {}
 
@@ -84,10 +86,8 @@ class Builder:
 
     def build(self, activations: bool, shortcut: bool) -> Place:
         node, seen = self.layer.node, self.seen
-        x = sign = node.input[0]
-        if activations:
-            below = self.node("Less", [x, self.tensor("threshold", self.thresholds())])
-            sign = self.node("Where", [below, self.tensor("minus", SIGNS[0]), self.tensor("plus", SIGNS[1])])
+        x = node.input[0]
+        sign = self.sign(x) if activations else x
         product = copy_of(node)
         del product.input[:]
         product.input.extend([sign, node.input[1]])
@@ -102,6 +102,13 @@ class Builder:
             self.node("Add", [made, way], node.output[0])
         return Place(self.layer, node.input[1], sign if activations else "", made, bool(way))
 
+    def sign(self, x: str) -> str:
+        """Which side of its channel's threshold a value lies on; layers that read one value share the answer."""
+        if (x,) not in self.made_of:
+            below = self.node("Less", [x, self.tensor("threshold", self.thresholds())])
+            self.made_of[x,] = self.node("Where", [below, self.tensor("minus", SIGNS[0]), self.tensor("plus", SIGNS[1])])
+        return self.made_of[x,]
+
     def thresholds(self) -> np.ndarray:
         """Zero, or the mean where a channel is never negative (behind ReLU), which would else always be +1."""
         start = np.where(self.seen.least >= 0, self.seen.mean_in, 0)
@@ -115,10 +122,10 @@ class Builder:
         if not fits or outs % ins or outs // ins > MOST_REPEATS or max(strides, default=1) > MOST_REPEATS:
             return ""
         wish = (x, *strides, outs // ins)
-        if wish not in self.ways:
+        if wish not in self.made_of:
             pooled = self.node("AveragePool", [x], kernel_shape=strides, strides=strides) if max(strides, default=1) > 1 else x
-            self.ways[wish] = self.node("Concat", [pooled] * (outs // ins), axis=1) if outs > ins else pooled
-        return self.ways[wish]
+            self.made_of[wish] = self.node("Concat", [pooled] * (outs // ins), axis=1) if outs > ins else pooled
+        return self.made_of[wish]
 
 
 def with_slopes(made: onnx.ModelProto, before: onnx.ModelProto, layers: list[Layer]) -> onnx.ModelProto:
@@ -153,28 +160,60 @@ def bare(proto: onnx.ModelProto, places: list[Place]) -> tuple[onnx.ModelProto, 
     """
     stored, made = constants(proto), copied(proto)
     norms = {place.norm: place for place in places}
+    numbers = {node.output[0]: in_numbers(node, norms[node.output[0]], stored) for node in made.graph.node if node.output[0] in norms}
+    other = met(proto, places)
+    for norm, keeper in other.items():
+        numbers[keeper]["summand"] += numbers[norm].pop("summand")
     nodes: list[onnx.NodeProto] = []
-    signs: dict[str, np.ndarray] = {}
     for node in made.graph.node:
-        place = norms.get(node.output[0]) if node.op_type == "BatchNormalization" else None
-        if place is None:
+        if node.output[0] not in norms:
             nodes.append(node)
             continue
-        weight = stored[place.weight]
-        axis = channel_axis(place.layer.node) or 0
-        rest = tuple(other for other in range(weight.ndim) if other != axis)
-        signs[place.weight] = np.where(weight < 0, -1, 1).astype(np.float32)
-        gamma, beta, mean, variance = (stored[name].astype(np.float64) for name in node.input[1:5])
-        slope = gamma / np.sqrt(variance + attributes(node).get("epsilon", EPSILON))
-        across = (-1, *[1] * (weight.ndim - 2))
-        numbers = {"factor": np.abs(weight).mean(rest, np.float64) * slope, "summand": beta - mean * slope}
-        names = {kind: fresh(made, f"{place.layer.name}.{kind}") for kind in (*numbers, "scaled")}
-        for kind, array in numbers.items():
-            made.graph.initializer.append(numpy_helper.from_array(array.astype(np.float32).reshape(across), names[kind]))
-        nodes += [helper.make_node("Mul", [node.input[0], names["factor"]], [names["scaled"]]),
-                  helper.make_node("Add", [names["scaled"], names["summand"]], [node.output[0]])]
+        value, layer = node.input[0], norms[node.output[0]].layer
+        for kind, array in numbers[node.output[0]].items():
+            name = fresh(made, f"{layer.name}.{kind}")
+            made.graph.initializer.append(numpy_helper.from_array(across(array.astype(np.float32), layer.weight.ndim - 1, 0), name))
+            nodes.append(helper.make_node(APPLIED[kind], [value, name], [value := fresh(made, f"{layer.name}.scaled")]))
+        nodes[-1].output[0] = node.output[0]
     set_nodes(made, nodes)
-    return without_unread(made), signs
+    for node in made.graph.node:
+        if node.op_type == "Conv":                      # its weight says it
+            keep(node.attribute, [attribute for attribute in node.attribute if attribute.name != "kernel_shape"])
+    signs = {place.weight: np.where(stored[place.weight] < 0, -1, 1).astype(np.float32) for place in places}
+    return without_unread(summed(made)), signs
+
+
+def summed(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Adds of computed values that feed nothing but another such Add become one Sum with it, in place."""
+    stored, read = constants(proto), uses(proto)
+    sums = {node.output[0]: node for node in proto.graph.node if node.op_type == "Add" and not stored.keys() & set(node.input)}
+    for node in list(sums.values()):                    # in the order of the file: what feeds a node was widened before it
+        terms = [term for name in node.input for term in (sums[name].input if name in sums and read[name] == 1 else (name,))]
+        node.op_type, node.input[:] = "Add" if len(terms) == 2 else "Sum", terms
+    return without_unread(proto)
+
+
+def in_numbers(norm: onnx.NodeProto, place: Place, stored: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """factor and summand, (channels,) float64 each."""
+    weight, axis = stored[place.weight], channel_axis(place.layer.node) or 0
+    gamma, beta, mean, variance = (stored[name].astype(np.float64) for name in norm.input[1:5])
+    slope = gamma / np.sqrt(variance + attributes(norm).get("epsilon", EPSILON))
+    rest = tuple(other for other in range(weight.ndim) if other != axis)
+    return {"factor": np.abs(weight).mean(rest, np.float64) * slope, "summand": beta - mean * slope}
+
+
+def met(proto: onnx.ModelProto, places: list[Place]) -> dict[str, str]:
+    """Norm -> the norm whose summand may hold that one's too: what comes of both goes into one Add, and nowhere else."""
+    read = uses(proto)
+    ends: dict[str, str] = {}
+    for place in places:
+        end = place.norm
+        if place.shortcut:
+            end = next(node.output[0] for node in proto.graph.node if node.op_type == "Add" and end in node.input)
+        if read[place.norm] == read[end] == 1:
+            ends[end] = place.norm
+    return {ends[node.input[0]]: ends[node.input[1]] for node in proto.graph.node
+            if node.op_type == "Add" and all(name in ends for name in node.input)}
 
 
 def with_bits(proto: onnx.ModelProto, signs: dict[str, np.ndarray]) -> onnx.ModelProto:

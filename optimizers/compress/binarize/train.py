@@ -88,9 +88,8 @@ class Binarizing(Callback):
             bit.on.fill_(self.start == 0)
             parametrize.register_parametrization(module.get_submodule(path), "weight", bit)
             self.bits.append(bit)
-        for place in self.places:
-            if place.sign:
-                self.soften(module, module.meta["values"][place.sign])
+        for sign in dict.fromkeys(place.sign for place in self.places if place.sign):
+            self.soften(module, module.meta["values"][sign])
         module.graph.eliminate_dead_code()
         module.recompile()
 

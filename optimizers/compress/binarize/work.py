@@ -12,6 +12,7 @@ from optimizers.compress.binarize.layers import chosen, look
 from optimizers.compress.binarize.train import Binarizing
 from optimizers.errors import OptimizerError
 from optimizers.export.halved import halved
+from optimizers.export.scaled import scaled
 from optimizers.export.slim import slim
 from optimizers.models import graph as onnx_graph
 from optimizers.models.fold import fold_batch_norm
@@ -53,8 +54,12 @@ def binarize(model: Network, data: Dataset, technique: Binarization, ctx: Contex
     whole, signs = bare(trained.proto, places)
     prove(trained.to_torch(), with_tensors(whole, signs), batches[0][:COMPARED])
     bits = with_bits(whole, signs)
-    shipped = slim(halved(bits) if technique.rest == "fp16" else bits)
-    return trained.with_(proto=shipped, state="binarized").noting(*told(folded.proto, places, left, technique))
+    return trained.with_(proto=slim(short(bits, technique.rest)), state="binarized").noting(*told(folded.proto, places, left, technique))
+
+
+def short(proto: onnx.ModelProto, rest: str) -> onnx.ModelProto:
+    """The tensors that are not binary in fewer bits."""
+    return proto if rest == "fp32" else halved(scaled(proto) if rest == "int8" else proto)
 
 
 @torch.no_grad()

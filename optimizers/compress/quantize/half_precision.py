@@ -55,7 +55,7 @@ class HalfPrecision(Technique):
         return 1.0 + (model.parameters if model else 1e6) / 2e7
 
     def body(self, body):
-        return body._replace(bits=16.0)
+        return body._replace(bits=min(16.0, body.bits or 32.0))
 
     def label(self) -> str:
         return self.kind + (" arithmetic" if self.arithmetic == "half" else "")

@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from optimizers.compress.quantize.bench import quiet
+from optimizers.export.codebook import with_books
 from optimizers.export.halved import halved
 from optimizers.export.slim import slim
 from optimizers.models.fold import fold_batch_norm
@@ -27,7 +28,8 @@ def halve(technique: HalfPrecision, model: Network, ctx: Context) -> Network:
     copy = fold_batch_norm(model.proto)
     if not technique.halves(ctx.device):
         note = f"Weights are stored in {technique.kind}; the runtime widens them when it opens the file, and computes in fp32."
-        return model.with_(proto=slim(halved(copy, technique.kind), rename=False), state="half").noting(note)
+        coded = with_books(copy) if model.shared else copy          # codes are shorter than 16 bits, and go before
+        return model.with_(proto=slim(halved(coded, technique.kind), rename=False), state="half").noting(note)
     clipped = sum(int((np.abs(numpy_helper.to_array(tensor)) > LARGEST).sum()) for tensor in copy.graph.initializer
                   if tensor.data_type == onnx.TensorProto.FLOAT)
     proto = computing_in_half(copy, technique.keep_io)

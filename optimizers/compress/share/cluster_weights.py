@@ -11,10 +11,11 @@ from optimizers.training.settings import Fitting, mismatch
 
 
 class WeightClustering(Fitting):
-    """Each layer's weights share 2^bits values, which then train on. Fewer bytes to download once 'entropy-code' ends the recipe.
+    """Each layer's weights share 2^bits values, which then train on. The file holds a code of so many bits in the place of each weight.
 
-    Weights stay float32: the file itself, its memory and its speed are as before; under DEFLATE alone half as much again travels.
-    Weights that are exactly zero stay so, and zero is one of the values then. Batch norm is folded first, as it would be on leaving.
+    Operators of the standard look the values up when a session opens: memory and speed are those of float32 weights. Still fewer bytes
+    travel once 'entropy-code' ends the recipe. Weights that are exactly zero stay so, and zero is one of the values then. Batch norm is
+    folded first, as it would be on leaving.
     """
 
     name: ClassVar[str] = "cluster-weights"
@@ -57,7 +58,7 @@ class WeightClustering(Fitting):
         return 0.5 + (model.parameters if model else 1e6) / 1e6 + (1.5 * super().seconds(model, dataset) if self.epochs else 0.0)
 
     def body(self, body):
-        return body._replace(sent=min(body.sent or 32.0, float(self.bits)))
+        return body._replace(bits=min(body.bits or 32.0, float(self.bits)), sent=min(body.sent or 32.0, float(self.bits)))
 
     def label(self) -> str:
         return f"clustered to {self.bits} bit{'s' if self.bits > 1 else ''}" + ("" if self.epochs else ", untrained")

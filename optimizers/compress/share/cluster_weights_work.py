@@ -34,7 +34,7 @@ def cluster(settings: WeightClustering, network: Network, data: Dataset, ctx: Co
         ctx.report(0.1 * place / len(tensors), f"k-means, layer {place + 1} of {len(tensors)}")
         rng = np.random.default_rng([ctx.seed, place, 11])
         made[name] = shared(weights, 2**bits, settings.init, rng)
-    clustered = folded.with_(proto=with_tensors(folded.proto, made)).noting(*told(tensors, made, settings))
+    clustered = folded.with_(proto=with_tensors(folded.proto, made), shared=True).noting(*told(tensors, made, settings))
     if not settings.epochs:
         return clustered
     from optimizers.training.loop import fit

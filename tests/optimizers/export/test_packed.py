@@ -33,7 +33,7 @@ def test_bytes_by_hand():
     assert pack(np.array([200, 7]), 8).tolist() == [200, 7]
 
 
-@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+@pytest.mark.parametrize("bits", range(1, 9))
 @pytest.mark.parametrize("scaled", [False, True])
 def test_the_packed_graph_answers_bit_for_bit_what_the_unpacked_one_does(bits, scaled):
     rng = np.random.default_rng(bits)
@@ -61,7 +61,7 @@ def test_widths_can_differ_and_a_book_may_be_shared():
     assert np.array_equal(graph.run(small, x)[0], graph.run(plain, x)[0])
     assert weight_bytes(plain) == 4 * 69
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in small.graph.initializer}
-    assert sorted(array.size for name, array in stored.items() if ".bytes." in name) == [4, 7]      # 15 codes of 2 bits, 54 of 1
+    assert sorted(array.size for array in stored.values() if array.dtype == np.uint8 and array.ndim == 2) == [4, 7]     # 15 codes of 2 bits, 54 of 1
 
 
 def test_equal_books_of_different_types_stay_apart():
@@ -77,8 +77,8 @@ def test_equal_books_of_different_types_stay_apart():
 
 
 def test_wrong_codes_are_refused():
-    with pytest.raises(ValueError, match="not 3"):
-        Coded(np.zeros(2, int), SIGNS, 3)
+    with pytest.raises(ValueError, match="not 9"):
+        Coded(np.zeros(2, int), SIGNS, 9)
     with pytest.raises(ValueError, match="covers"):
         Coded(np.array([0, 2]), SIGNS, 1)
 

@@ -7,7 +7,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from optimizers.compress.binarize.binarize import Binarization
-from optimizers.compress.binarize.graph import Place, bare, with_bits
+from optimizers.compress.binarize.graph import Place, bare, met, with_bits
 from optimizers.compress.binarize.layers import chosen
 from optimizers.compress.binarize.train import Binarizing, OneBit, Sign, sign_above
 from optimizers.data.dataset import Dataset, Split
@@ -17,7 +17,7 @@ from optimizers.measure.shipped import Shipped
 from optimizers.models import graph
 from optimizers.models.network import Network
 from optimizers.models.preprocessing import Preprocessing
-from optimizers.models.rewrite import weighted
+from optimizers.models.rewrite import weighted, with_tensors
 
 
 def network(nodes, weights, row, outs=3):
@@ -93,6 +93,58 @@ def test_the_norm_becomes_a_factor_and_a_summand():
     x = np.array([[5, 1]], np.float32).reshape(1, 2, 1, 1)
     np.testing.assert_allclose(graph.run(small, x)[0], [[0.75 * 4 - 2]])
     np.testing.assert_allclose(graph.run(small, x)[0], graph.run(net.proto, x)[0])
+
+
+def test_two_branches_that_meet_share_one_summand_and_the_signs_of_what_both_read():
+    """One layer makes 2 s + 3, the other 5 s + 7, and their sum is y: the second adds 10, the first nothing."""
+    node = helper.make_node
+    ones = {"gamma": np.ones(1), "zero": np.zeros(1), "one": np.ones(1), "three": np.full(1, 3), "seven": np.full(1, 7)}
+    net = network([node("Conv", ["x", "a"], ["s"], kernel_shape=[1, 1]), node("Conv", ["x", "b"], ["t"], kernel_shape=[1, 1]),
+                   node("BatchNormalization", ["s", "gamma", "three", "zero", "one"], ["m"], epsilon=0.0),
+                   node("BatchNormalization", ["t", "gamma", "seven", "zero", "one"], ["n"], epsilon=0.0),
+                   node("Add", ["m", "x"], ["o"]), node("Add", ["o", "n"], ["p"]), node("Flatten", ["p"], ["y"])],
+                  ones | {"a": np.full((1, 1, 1, 1), 2), "b": np.full((1, 1, 1, 1), -5)}, (1, 1, 1), 1)
+    layers = list(weighted(net.proto))
+    places = [Place(layers[0], "a", "", "m", True), Place(layers[1], "b", "", "n", False)]
+    whole, _ = bare(net.proto, places)
+    assert met(net.proto, places) == {"m": "n"}
+    stored = graph.constants(whole)
+    assert sorted(array.item() for name, array in stored.items() if name not in "ab") == [2, 5, 10]
+    assert [step.op_type for step in whole.graph.node] == ["Conv", "Conv", "Mul", "Mul", "Add", "Sum", "Flatten"]
+    assert not any(attribute.name == "kernel_shape" for step in whole.graph.node for attribute in step.attribute)
+    small = with_tensors(whole, {"a": np.ones((1, 1, 1, 1), np.float32), "b": -np.ones((1, 1, 1, 1), np.float32)})
+    x = np.array([[4]], np.float32).reshape(1, 1, 1, 1)
+    assert graph.run(small, x)[0].tolist() == [[2 * 4 + 3 + 4 - 5 * 4 + 7]]
+
+
+def test_layers_that_read_one_value_read_the_same_signs(context):
+    node = helper.make_node
+    fork = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Relu", ["h"], ["r"]), node("Gemm", ["r", "b"], ["g"], name="two"),
+                    node("Gemm", ["r", "c"], ["i"], name="three"), node("Add", ["g", "i"], ["s"]), node("Relu", ["s"], ["t"]),
+                    node("Gemm", ["t", "d"], ["y"], name="four")],
+                   {"a": drawn(6, 8), "b": drawn(8, 8), "c": drawn(8, 8), "d": drawn(8, 3)}, (6,))
+    made = done(fork, context, row=(6,))
+    kinds = [step.op_type for step in made.proto.graph.node]
+    assert kinds.count("Where") == kinds.count("Less") == 1 and needs(made).macs["bit"] == 128
+
+
+def test_layers_left_in_float_are_stored_in_int8_or_as_asked(context):
+    """A head of 32 x 64: eight bits a weight and one scale a row, within half a step of what it was."""
+    node = helper.make_node
+    net = network([node("Gemm", ["x", "a"], ["h"], name="one"), node("Relu", ["h"], ["r"]), node("Gemm", ["r", "b"], ["g"], name="two"),
+                   node("Relu", ["g"], ["s"]), node("Gemm", ["s", "c"], ["y"], name="head", transB=1)],
+                  {"a": drawn(6, 32), "b": drawn(32, 64), "c": drawn(3, 64)}, (6,))
+    made = {rest: done(net, context, row=(6,), rest=rest).proto for rest in ("int8", "fp32")}
+    stored = [tensor for tensor in made["int8"].graph.initializer if tensor.data_type == TensorProto.INT8]
+    assert [list(tensor.dims) for tensor in stored] == [[3, 64]], "six by 32 with 32 scales is shorter in 16 bits"
+    heads = {}
+    for rest, proto in made.items():
+        head = next(step for step in proto.graph.node if step.name == "head")
+        probe = graph.copied(proto)
+        probe.graph.output.append(helper.make_tensor_value_info(head.input[1], TensorProto.FLOAT, None))
+        heads[rest] = graph.run(probe, np.zeros((1, 6), np.float32))[-1] if rest == "int8" else graph.constants(proto)[head.input[1]]
+    step = np.abs(heads["fp32"]).max(1, keepdims=True) / 127
+    assert np.all(np.abs(heads["int8"] - heads["fp32"]) <= 0.5001 * step) and np.any(heads["int8"] != heads["fp32"])
 
 
 def test_first_last_depthwise_and_named_layers_stay_float():

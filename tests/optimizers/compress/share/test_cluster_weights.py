@@ -5,15 +5,19 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from optimizers.cards import DatasetCard, Layer, ModelCard
+from optimizers.compress.quantize.half_precision import HalfPrecision
+from optimizers.compress.quantize.static import StaticQuantization
 from optimizers.compress.share.cluster_weights import WeightClustering
 from optimizers.compress.share.cluster_weights_work import kmeans, shared
 from optimizers.device import catalogue
 from optimizers.errors import OptimizerError
+from optimizers.measure.memory import needs, weight_bytes
 from optimizers.measure.yardstick import shipped
 from optimizers.models.graph import run
 from optimizers.models.network import Network
 from optimizers.models.preprocessing import Preprocessing
 from optimizers.models.rewrite import weighted
+from optimizers.training.fine_tune import FineTuning
 
 DICE = np.random.default_rng(0)
 PLAIN = WeightClustering(epochs=0, bits=3)
@@ -25,6 +29,11 @@ def weights_of(network):
 
 def values_of(network):
     return {name: len(np.unique(weight)) for name, weight in weights_of(network).items()}
+
+
+def plainly(network):
+    """What would leave if shared weights were stored one by one."""
+    return shipped(network.with_(shared=False))
 
 
 def answers(network, split):
@@ -76,7 +85,7 @@ def test_zeros_stay_and_nothing_joins_them():
 def test_the_file_that_leaves_has_few_values(trained, digits, context):
     """Batch norm was folded before, so that leaving does not tear the values apart."""
     made = PLAIN.apply(trained, digits, context)
-    held = values_of(shipped(made).network)
+    held = values_of(plainly(made).network)
     assert held and all(1 < count <= 8 for count in held.values())
     assert shipped(made).transfer.size < 0.5 * shipped(trained).transfer.size
     assert "share 8 values each" in made.notes[-1]
@@ -84,10 +93,36 @@ def test_the_file_that_leaves_has_few_values(trained, digits, context):
     assert (answers(fine, digits.test) == answers(trained, digits.test)).mean() > 0.9
 
 
+def test_the_file_holds_codes_and_answers_bit_for_bit_as_before(trained, digits, context):
+    """Three bits a weight in the place of 32, looked up once: the operators that run, and every answer, are those of plain weights."""
+    made = PLAIN.apply(trained, digits, context)
+    small, plain = shipped(made), plainly(made)
+    weights = sum(weight.size for weight in weights_of(made).values())
+    stored = [tensor for tensor in small.network.proto.graph.initializer if tensor.data_type == TensorProto.UINT8 and tensor.dims[1:] == [1]]
+    assert sum(tensor.dims[0] for tensor in stored) == -(-weights // 8) * 3, "a plane of 2 bits and one of 1"
+    assert weight_bytes(small.network.proto) < 0.2 * weight_bytes(plain.network.proto) and small.bytes < 0.25 * plain.bytes
+    assert np.array_equal(small.predict(digits.test.x), plain.predict(digits.test.x)) and small.fused == plain.fused
+    assert needs(small.network).macs == needs(plain.network).macs and needs(small.network).parameters == needs(plain.network).parameters
+    assert shipped(made.with_(coded=True)).transfer.size < 1.06 * plainly(made.with_(coded=True)).transfer.size
+
+
+def test_what_comes_after_keeps_codes_where_values_are_few(trained, digits, context):
+    """int8 of one scale a tensor has no more values than it had; half precision leaves codes alone; training tears the values apart."""
+    made = PLAIN.apply(trained, digits, context)
+    whole, quantized = (StaticQuantization(rows=32, per_channel=False).apply(network, digits, context) for network in (trained, made))
+    assert shipped(quantized).bytes < 0.8 * shipped(whole).bytes
+    assert np.array_equal(shipped(quantized).predict(digits.test.x), plainly(quantized).predict(digits.test.x))
+    assert shipped(quantized).fused == plainly(quantized).fused
+    halved = HalfPrecision().apply(made, digits, context)
+    assert shipped(halved).bytes < shipped(made).bytes < 0.5 * shipped(HalfPrecision().apply(trained, digits, context)).bytes
+    tuned = FineTuning(epochs=1).apply(made, digits, context)
+    assert shipped(tuned).content == plainly(tuned).content
+
+
 def test_values_learn_and_stay_few(trained, digits, context):
     start = WeightClustering(bits=2, epochs=0).apply(trained, digits, context)
     made = WeightClustering(bits=2, epochs=3, rate=0.005).apply(trained, digits, context)
-    before, after = weights_of(start), weights_of(shipped(made).network)
+    before, after = weights_of(start), weights_of(plainly(made).network)
     for name, weight in after.items():
         assert len(np.unique(weight)) <= 4
         assert not np.array_equal(weight, before[name]), "the values moved"
