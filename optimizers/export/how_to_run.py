@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from optimizers.data.table_read import MISSING
+from optimizers.data.table_rows import MISSING
 from optimizers.models.graph import numpy_name
 
 if TYPE_CHECKING:
