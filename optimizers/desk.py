@@ -154,7 +154,7 @@ def work(task: Task, out: Path, watch: Watch) -> Found:
     from optimizers.run import run
 
     if refusal := dry_run(task.model_card, task.dataset_card, task.device, task.goal, task.budget, task.recipe, task.seed,
-                             task.model_options.get("preprocessing")).refusal:
+                             preprocessing=task.model_options.get("preprocessing")).refusal:
         raise OptimizerError.of(refusal)
     bench = out / ".work"
     bench.mkdir(parents=True, exist_ok=True)

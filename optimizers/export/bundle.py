@@ -45,8 +45,10 @@ def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, da
 
 
 def features_of(data: Dataset) -> dict[str, float | None]:
-    """Of a table: each feature's median over train; None for one of a column's categories, which hold only 0 and 1."""
+    """Of a table: each feature's median over train; None for one of a column's categories, which hold only 0 and 1. Else nothing."""
     found: dict[str, float | None] = {}
+    if data.kind != "table":
+        return found
     for place, name in enumerate(data.features):
         values = np.asarray(data.train.x[:, place])
         found[name] = None if "=" in name and not np.any((values != 0) & (values != 1)) else round(float(np.median(values)), 6)

@@ -213,7 +213,7 @@ def has_weights(node: onnx.NodeProto, graph: onnx.GraphProto) -> bool:
 @contextmanager
 def quiet() -> Iterator[None]:
     """The quantizer logs a line for each node, prints, and its sessions warn; none of it helps anybody."""
-    disabled = logging.root.manager.disable
+    disabled, level, handlers = logging.root.manager.disable, logging.root.level, list(logging.root.handlers)
     logging.disable(logging.WARNING)
     onnxruntime.set_default_logger_severity(3)
     try:
@@ -221,3 +221,5 @@ def quiet() -> Iterator[None]:
             yield
     finally:
         logging.disable(disabled)
+        logging.root.setLevel(level)                # one of its modules configures the root logger when it is imported
+        logging.root.handlers[:] = handlers

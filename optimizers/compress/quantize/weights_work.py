@@ -50,9 +50,9 @@ def quantize(technique: WeightQuantization, model: Network, ctx: Context) -> Net
 
 def in_blocks(technique: WeightQuantization, plain: onnx.ModelProto) -> tuple[onnx.ModelProto, int]:
     """(the graph with MatMulNBits, how many there are)."""
-    from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
-
     with quiet():
+        from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
+
         quantizer = MatMulNBitsQuantizer(plain, bits=technique.bits, block_size=technique.block, is_symmetric=technique.symmetric,
                                          accuracy_level=INTEGERS if technique.activations == "int8" else 0)
         quantizer.process()

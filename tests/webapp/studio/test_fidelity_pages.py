@@ -62,10 +62,10 @@ def test_what_was_fed_goes_from_the_form_to_the_child(garden, job, tmp_path: Pat
 
 
 def test_a_model_with_several_inputs_gets_boxes_for_them(garden, job):
-    card = garden.model.card | {"carried": {"h": "hn"}, "inputs": [
-        *garden.model.card["inputs"], {"name": "h", "dtype": "float32", "shape": [1, 8]}, {"name": "sr", "dtype": "int64", "shape": []}],
-        "outputs": [*garden.model.card["outputs"], {"name": "hn", "dtype": "float32", "shape": [1, 8]}]}
-    Asset.objects.filter(pk=garden.model.pk).update(card=card)
+    card = job.model.card | {"carried": {"h": "hn"}, "inputs": [
+        *job.model.card["inputs"], {"name": "h", "dtype": "float32", "shape": [1, 8]}, {"name": "sr", "dtype": "int64", "shape": []}],
+        "outputs": [*job.model.card["outputs"], {"name": "hn", "dtype": "float32", "shape": [1, 8]}]}
+    Asset.objects.filter(pk=job.model.pk).update(card=card)
     page = post(garden, job, "new", do="check").content.decode()
     assert 'name="feed_constants"' in page and "sr = 16000" in page and 'placeholder="h = hn"' in page
     assert "nothing to feed: sr int64 one number" in page
