@@ -22,6 +22,11 @@ CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it 
 It gives the file back byte for byte (its SHA-256 is {sha256}), or says what is wrong.
 
 """
+BUILT = """`model.so` is C compiled for Linux on {target}: `model_predict(x, out)` for one row, `model_predict_rows(x, rows, out)` for many, as
+`model.h` says. `make` builds it again of `model.c` with another compiler or for another processor; `python3 predict.py` compares its answers
+to the rows of `selftest.npz` with those that were measured. `predict.py` is all the Python it takes:
+
+"""
 PAGE = """# {title}
 
 {measured}
@@ -43,8 +48,8 @@ def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row
     """
     how = shipped.network.preprocessing
     return PAGE.format(
-        title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped),
-        packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
+        title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped) + built(shipped),
+        packages="numpy" + ("" if shipped.network.library else " onnxruntime") + (" pillow" if resizes(how, row_shape) else ""),
         code=code(how, shipped, row_shape, row_dtype, names, task, features or {}),
         rows=told(row_shape, row_dtype, bool(features)))
 
@@ -54,6 +59,11 @@ def coded(shipped: Shipped) -> str:
     if shipped.transfer.content is None:
         return ""
     return CODED.format(sent=shipped.transfer.size / 1024, sha256=hashlib.sha256(shipped.content).hexdigest())
+
+
+def built(shipped: Shipped) -> str:
+    """Where the file is compiled code: what for, and how to make it again."""
+    return "" if shipped.network.library is None else BUILT.format(target=shipped.network.library.target)
 
 
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
@@ -83,11 +93,13 @@ def measured(candidate: Candidate) -> str:
 
 def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str,
          features: Mapping[str, float | None]) -> str:
-    lines = ["import numpy as np", "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
+    library = shipped.network.library
+    lines = ["import numpy as np", "from predict import predict as ask" if library else "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
     if task == "classification":
         lines += [f"CLASSES = {list(names)!r}", ""]
     lines += of_table(features) if features else []
-    lines += ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', "", "", "def prepare(x):",
+    lines += [*([] if library else ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', ""]), "",
+              "def prepare(x):",
               *[f"    {line}" for line in steps(how, row_shape, row_dtype == "uint8")]]
     kind = numpy_name(shipped.input.type)
     rounded = "np.rint(x)" if "int" in kind else "x"
@@ -106,6 +118,8 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
 def predicting(shipped: Shipped, task: str) -> list[str]:
     """The function that answers: class scores or amounts, (n, outputs); of a network whose outputs are its own, each by its name."""
     feed = f'{{"{shipped.input.name}": prepare(x)}}'
+    if shipped.network.library:
+        return ["def predict(x):", f'    return {{"{shipped.output}": ask(prepare(x))}}' if task == "unlabelled" else "    return ask(prepare(x))"]
     if task == "unlabelled":
         return ["def predict(x):", "    names = [value.name for value in session.get_outputs()]",
                 f"    return dict(zip(names, session.run(names, {feed})))"]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnxruntime
 
 from optimizers.coding.transfer import Transfer, transfer
 from optimizers.errors import OptimizerError
+from optimizers.export import library
 from optimizers.models.graph import as_input
 
 if TYPE_CHECKING:
@@ -21,13 +23,28 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
+class Session(Protocol):
+    """What is used of a runtime: of ONNX Runtime's session, and of compiled code behind the same three methods."""
+
+    def get_inputs(self) -> Sequence[Any]: ...
+    def get_outputs(self) -> Sequence[Any]: ...
+    def run(self, outputs: Any, feed: Any) -> Sequence[Any]: ...
+
+
 class Shipped:
-    """An ONNX Runtime session over the serialized network. threads: of one operator; operators always run one after another."""
+    """The file in its runtime: an ONNX Runtime session over the serialized network, or the library that ships in its place.
+
+    threads: of one operator; operators always run one after another.  name: of the file.  runtime: what executes it, in words.
+    """
 
     def __init__(self, network: Network, threads: int = 1) -> None:
         self.network, self.threads = network, threads
-        self.content = network.serialize()
-        self.session = open_session(self.content, threads)
+        if network.library is None:
+            self.name, self.runtime, self.content = "model.onnx", "ONNX Runtime", network.serialize()
+            self.session: Session = open_session(self.content, threads)
+        else:
+            self.name, self.runtime = "model.so", f"C compiled for {network.library.target}"
+            self.content, self.session = network.library.content, library.Session(network.library)
         self.input = self.session.get_inputs()[0]
         self.outputs = tuple(value.name for value in self.session.get_outputs())
         self.output = self.outputs[0]
@@ -39,7 +56,7 @@ class Shipped:
     @cached_property
     def transfer(self) -> Transfer:
         """What travels when the file is sent."""
-        return transfer(self.content, self.network.coded)
+        return transfer(self.content, self.network.coded, self.name)
 
     @property
     def fixed_batch(self) -> int | None:
@@ -95,7 +112,7 @@ class Shipped:
     @cached_property
     def fused(self) -> dict[str, int]:
         """Operators of the graph the runtime really executes, after its own optimisation."""
-        return fused_operators(self.content)
+        return fused_operators(self.network.serialize())
 
 
 def open_session(content: bytes, threads: int = 1, optimized: Path | None = None) -> onnxruntime.InferenceSession:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import onnx
     from torch import fx, nn
 
+    from optimizers.export.library import Library
+
 
 @dataclass(frozen=True)
 class Network:
@@ -28,6 +30,7 @@ class Network:
     notes: sentences for the candidate's page.  sensitivity: what a technique measured layer by layer on the way.
     coded: whether the file travels as model.esp.
     sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
+    library: compiled code that computes what the graph does, and ships in its place.
     """
 
     proto: onnx.ModelProto
@@ -37,6 +40,7 @@ class Network:
     sensitivity: tuple[Sensitivity, ...] = field(default=())
     coded: bool = False
     sparse: bool = False
+    library: Library | None = None
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()

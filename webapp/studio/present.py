@@ -199,8 +199,9 @@ def recipe_words(c: Candidate) -> tuple[tuple[str, str], ...]:
 LABELS = {
     "top1": "Top-1", "macro_f1": "Macro F1", "r2": "R²", "agreement": "Agreement", "cosine": "Cosine", "sqnr_db": "SQNR",
     "flash_kib": "Flash", "ram_kib": "RAM", "size_kib": "File size", "download_kib": "Download", "macs": "MACs",
-    "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "speedup": "Speed-up",
-    "speedup_b64": "Speed-up, 64", "energy_mj": "Energy",
+    "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows",
+    "latency_b1000_ms": "1,000 rows", "rows_s": "Rows/s, one by one", "rows_b1000_s": "Rows/s, 1,000 at once", "speedup": "Speed-up",
+    "speedup_b64": "Speed-up, 64", "speedup_b1000": "Speed-up, 1,000", "energy_mj": "Energy",
 }
 
 
