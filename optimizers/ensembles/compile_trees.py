@@ -31,7 +31,7 @@ class TreeCompilation(Technique):
         if model is not None and (refusal := refusals.lacking(model, TREES, "there is nothing to compile", "no-trees")):
             return refusal
         if not device.here and device.isa.replace("-", "_") != platform.machine().lower():
-            return Refusal(wrong=f"{device.title} has another processor ({device.isa}) than this server, for which the library is compiled.",
+            return Refusal(wrong=f"{device.title} has another processor ({device.isa}) than this server, which compiles for its own.",
                            where="device", mend="Leave this step out, or choose this server as the device.", code="other-processor")
         return None
 

@@ -11,10 +11,10 @@ from optimizers.errors import OptimizerError
 from optimizers.export.library import Library, compiled, needed
 from optimizers.export.trees_server import source
 from optimizers.models.graph import constants
-from optimizers.models.trees import Trees, gathered
+from optimizers.models.trees import Link, Trees, gathered
 from optimizers.models.trees_onnx import KINDS, trees_of
 
-LINKS = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
+LINKS: dict[str, Link] = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
 
 
 def library_of(proto: onnx.ModelProto) -> Library:

@@ -22,9 +22,9 @@ CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it 
 It gives the file back byte for byte (its SHA-256 is {sha256}), or says what is wrong.
 
 """
-BUILT = """`model.so` is C compiled for Linux on {target}: `model_predict(x, out)` for one row, `model_predict_rows(x, rows, out)` for many, as
-`model.h` says. `make` builds it again of `model.c` with another compiler or for another processor; `python3 predict.py` compares its answers
-to the rows of `selftest.npz` with those that were measured. `predict.py` is all the Python it takes:
+BUILT = """`model.so` is C compiled for Linux on {target}: `model_predict(x, out)` for one row, `model_predict_rows(x, rows, out)` for
+many, as `model.h` says. `make` builds it again of `model.c` with another compiler or for another processor; `python3 predict.py`
+compares its answers to the rows of `selftest.npz` with those that were measured. `predict.py` is all the Python it takes:
 
 """
 PAGE = """# {title}
@@ -94,7 +94,8 @@ def measured(candidate: Candidate) -> str:
 def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str,
          features: Mapping[str, float | None]) -> str:
     library = shipped.network.library
-    lines = ["import numpy as np", "from predict import predict as ask" if library else "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
+    runtime = "from predict import predict as ask" if library else "import onnxruntime"
+    lines = ["import numpy as np", runtime, *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
     if task == "classification":
         lines += [f"CLASSES = {list(names)!r}", ""]
     lines += of_table(features) if features else []
@@ -119,7 +120,8 @@ def predicting(shipped: Shipped, task: str) -> list[str]:
     """The function that answers: class scores or amounts, (n, outputs); of a network whose outputs are its own, each by its name."""
     feed = f'{{"{shipped.input.name}": prepare(x)}}'
     if shipped.network.library:
-        return ["def predict(x):", f'    return {{"{shipped.output}": ask(prepare(x))}}' if task == "unlabelled" else "    return ask(prepare(x))"]
+        answer = f'{{"{shipped.output}": ask(prepare(x))}}' if task == "unlabelled" else "ask(prepare(x))"
+        return ["def predict(x):", f"    return {answer}"]
     if task == "unlabelled":
         return ["def predict(x):", "    names = [value.name for value in session.get_outputs()]",
                 f"    return dict(zip(names, session.run(names, {feed})))"]

@@ -53,8 +53,8 @@ def needed() -> str:
     """The compiler's path.  Raises OptimizerError where there is none."""
     if found := compiler():
         return found
-    raise OptimizerError("There is no C compiler on this server.", "compile-trees", "Install gcc (on Debian: apt-get install gcc libc6-dev), or "
-                         "keep the ONNX file.", "no-compiler")
+    raise OptimizerError("There is no C compiler on this server.", "compile-trees",
+                         "Install gcc (on Debian: apt-get install gcc libc6-dev), or keep the ONNX file.", "no-compiler")
 
 
 def target() -> str:
@@ -81,8 +81,8 @@ def compiled(source: str, features: int, outputs: int, names: tuple[str, str] = 
                                  "compiler-slow") from None
         if done.returncode:
             said = next((line for line in done.stderr.splitlines() if line.strip()), f"status {done.returncode}")
-            raise OptimizerError(f"The C compiler refused: {said[:200]}", "compile-trees", "Install gcc 11 or newer, or keep the ONNX file.",
-                                 "compiler")
+            raise OptimizerError(f"The C compiler refused: {said[:200]}", "compile-trees",
+                                 "Install gcc 11 or newer, or keep the ONNX file.", "compiler")
         return Library(source, Path(folder, f"{NAME}.so").read_bytes(), aim, features, outputs, *names)
 
 

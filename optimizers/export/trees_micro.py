@@ -43,8 +43,8 @@ def chosen(trees: Trees, rows: np.ndarray, fpu: bool) -> Choice:
     whole = bool(np.isfinite(seen).all() and (seen == np.rint(seen)).all())
     for mode, (low, high) in RANGES.items():
         if whole and low <= seen.min(initial=0) and seen.max(initial=0) <= high and fits(trees, mode):
-            return Choice(mode, f"every feature that is asked for is a whole number from {seen.min(initial=0):.0f} to "
-                                f"{seen.max(initial=0):.0f} in {len(rows)} rows, so thresholds are rounded down without changing a decision")
+            reach = f"from {seen.min(initial=0):.0f} to {seen.max(initial=0):.0f} in {len(rows)} rows"
+            return Choice(mode, f"every feature that is asked for is a whole number {reach}, so rounding thresholds down is exact")
     why = "features lie beyond 16 bits" if whole else "a feature is missing or no whole number in some row"
     return Choice("float", f"{why}, and the core compares floats itself") if fpu else \
         Choice("ordered", f"{why}, and the core has no FPU: each float becomes an ordered integer once")
@@ -81,7 +81,7 @@ def source(trees: Trees, mode: Mode, name: str = "model", why: str = "it was ask
 def scale_of(trees: Trees) -> float:
     """The power of two by which leaves are multiplied, so that no sum leaves 31 bits whatever way a row takes.
 
-    Where leaves span more than that leaves room for, the least of them round to zero; the error of a sum is at most (trees + 1) / (2 scale).
+    The error of a sum is at most (trees + 1) / (2 scale).
     """
     most = np.zeros(len(trees.roots) + 1)
     leaves = np.flatnonzero(trees.feature == LEAF)

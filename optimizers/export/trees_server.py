@@ -20,7 +20,7 @@ from optimizers.export.trees_tables import columns, ordered, owners, single_outp
 from optimizers.models.trees import LEAF, Trees, compacted
 
 KERNEL = Path(__file__).parent / "c" / "trees_server.c"
-SCORED = 512            # leaves of the largest tree that is kept as bits; of 31 leaves that is ten times faster than walking, of 511 1.3 times
+SCORED = 512            # leaves of the largest tree kept as bits: of 31 leaves that is ten times faster than walking, of 511 1.3 times
 GROUP = 192             # words of bits worked on together: 24 KiB for 32 rows, which the first cache holds
 MOST_NODES = 250_000    # the compiler needs about a minute for each 700,000
 LINKS = {"none": 0, "sigmoid": 1, "softmax": 2}
@@ -90,7 +90,8 @@ def scored_tables(trees: Trees, scored: int) -> list[str]:
     for word in range(SCORED // 32):
         low, high = np.clip(begin - 32 * word, 0, 32), np.clip(end - 32 * word, 0, 32)
         bits = (np.left_shift(1, high) - np.left_shift(1, low)).astype(np.int64)
-        parts.append(np.stack([group_of[tree], column.of_node[node], ordered(trees.threshold[node]), words[tree] + word, bits])[:, bits != 0])
+        found = np.stack([group_of[tree], column.of_node[node], ordered(trees.threshold[node]), words[tree] + word, bits])
+        parts.append(found[:, bits != 0])
     entry = merged(np.concatenate(parts, axis=1))
     return [*entry_tables(entry, column.feature, column.missing), *tree_tables(words, group_of),
             *scored_leaves(trees, owner, rank, words, scored)]
@@ -137,7 +138,8 @@ def entry_tables(entry: np.ndarray, feature: np.ndarray, missing: np.ndarray) ->
 def tree_tables(words: np.ndarray, group_of: np.ndarray) -> list[str]:
     groups = int(group_of.max()) + 1
     begins = np.searchsorted(group_of, np.arange(groups + 1))
-    return [f"#define GROUPS {groups}\n#define GROUP_WORDS {int(np.diff(words[begins]).max())}\n#define DEEPEST {int(np.diff(words).max())}\n",
+    sizes = {"GROUPS": groups, "GROUP_WORDS": np.diff(words[begins]).max(), "DEEPEST": np.diff(words).max()}
+    return [*(f"#define {name} {size}\n" for name, size in sizes.items()),
             array("group_trees", unsigned(len(group_of)), begins), array("tree_words", unsigned(int(words[-1])), words)]
 
 
@@ -192,7 +194,9 @@ def side_by_side(trees: Trees, first: int) -> tuple[np.ndarray, np.ndarray]:
 
 def broken_lines(line: str) -> list[str]:
     """Lines of at most 140, cut behind a node: textwrap takes minutes for a million of them."""
-    parts, held, length = [], [], 0
+    parts: list[str] = []
+    held: list[str] = []
+    length = 0
     for piece in line.split("}, {"):
         if length + len(piece) > 130:
             parts.append("}, {".join(held) + "},")

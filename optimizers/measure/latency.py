@@ -52,7 +52,8 @@ class Race:
         """Median of baseline / name over the repeats: above 1 is faster."""
         middle, low, high = statistics.median_interval(self.samples[baseline] / self.samples[name])
         return Measurement(value=middle, unit="times", origin="measured", low=low, high=high, n=len(self.samples[name]),
-                           how=f"Ratio of interleaved repeats in the same run, {self.runtimes[name]} to {self.runtimes[baseline]}; {self.how()}")
+                           how=f"Ratio of interleaved repeats in the same run, {self.runtimes[baseline]} / {self.runtimes[name]}; "
+                               f"{self.how()}")
 
     def how(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"

@@ -103,15 +103,14 @@ def test_a_server_without_compiler_says_so(boosted, monkeypatch):
 
 @needs_cc
 def test_a_compiler_that_refuses_is_quoted():
-    with pytest.raises(OptimizerError, match="The C compiler refused: model.c:1:"):
+    with pytest.raises(OptimizerError, match=r"The C compiler refused: model\.c:1:"):
         library.compiled("nonsense", 1, 1)
 
 
 def test_another_processor_is_refused_from_the_card():
-    board = catalogue()["raspberry-pi-4"] if "raspberry-pi-4" in catalogue() else next(
-        device for device in catalogue().values() if device.isa == "aarch64")
-    monkey = TreeCompilation().refuse(None, None, board)
-    assert monkey is not None and monkey.code == "other-processor" and board.isa in monkey.wrong
+    board = next(device for device in catalogue().values() if device.kind == "microcontroller")
+    said = TreeCompilation().refuse(None, None, board)
+    assert said is not None and said.code == "other-processor" and board.isa in said.wrong
     assert TreeCompilation().refuse(None, None, HERE) is None
 
 
@@ -130,14 +129,15 @@ def test_what_is_measured_is_the_library_and_the_bundle_makes_it_again(tmp_path,
     path.write_text("a,b,c,d,e,f,g,sold\n" + "\n".join(lines) + "\n")
     recipe = Recipe((TECHNIQUES["boost"](rounds=20), TreeCompilation()), 3)
     task = Task(kind="fit", dataset="in/rows.csv", dataset_name="rows.csv", dataset_sha256="0" * 64, dataset_options={"target": "sold"},
-                dataset_card=card_of(path, {"target": "sold"}), device=HERE, goal=Goal(metric="top1"), recipe=recipe.dump(), seed=3, threads=1)
+                dataset_card=card_of(path, {"target": "sold"}), device=HERE, goal=Goal(metric="top1"), recipe=recipe.dump(), seed=3,
+                threads=1)
     done = run(task, tmp_path, Context(tmp_path, seed=3, device=HERE))
     assert done is not None
     report = json.loads(next(tmp_path.glob("out/*/report.json")).read_text())["candidate"]
     measured = report["measurements"]
     home = next(tmp_path.glob("out/*"))
-    assert {file.name for file in home.iterdir()} == {"model.so", "model.c", "model.h", "Makefile", "predict.py", "selftest.npz", "recipe.yaml",
-                                                      "report.json", "README.md"}
+    assert {file.name for file in home.iterdir()} == {"model.so", "model.c", "model.h", "Makefile", "predict.py", "selftest.npz",
+                                                      "recipe.yaml", "report.json", "README.md"}
     assert measured["size_kib"]["value"] * 1024 == (home / "model.so").stat().st_size and "model.so" in measured["size_kib"]["how"]
     assert all("C compiled for" in measured[name]["how"] for name in ("top1", "latency_ms", "latency_b1000_ms", "rows_s"))
     assert measured["rows_b1000_s"]["value"] == pytest.approx(1e6 / measured["latency_b1000_ms"]["value"])

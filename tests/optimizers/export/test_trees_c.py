@@ -10,6 +10,7 @@ import pytest
 from optimizers.errors import OptimizerError
 from optimizers.export import trees_micro, trees_server
 from optimizers.export.trees_tables import LEAST, MOST, ordered
+from optimizers.measure import host
 from optimizers.models.trees import LEAF, Trees, checked, compacted, gathered
 
 cc = shutil.which("gcc") or shutil.which("cc")
@@ -78,7 +79,7 @@ def test_server_form_equals_numpy(tmp_path, case, target):
     rng = np.random.default_rng(4)
     trees, x = ensemble(rng, **CASES[case]), rows(rng)
     library = built(tmp_path, trees_server.source(trees), f"-march={target}")
-    if target == "x86-64-v3" and "avx2" not in open("/proc/cpuinfo").read():
+    if target == "x86-64-v3" and "avx2" not in host.features():
         pytest.skip("this processor has no AVX2")
     wanted = trees.predict(x)
     for count in (1, 3, 4, 33, len(x)):
@@ -105,7 +106,8 @@ def test_micro_form_equals_numpy(tmp_path, case, mode):
 def test_whole_features_in_every_mode(tmp_path, mode):
     rng = np.random.default_rng(6)
     trees, x = ensemble(rng, [20, 31, 70], whole=True, outputs=3), rows(rng, whole=True)
-    compare(built(tmp_path, trees_micro.source(trees, mode)), trees, x, x.astype({"int8": np.int8, "int16": np.int16}.get(mode, np.float32)))
+    kind = {"int8": np.int8, "int16": np.int16}.get(mode, np.float32)
+    compare(built(tmp_path, trees_micro.source(trees, mode)), trees, x, x.astype(kind))
 
 
 def compare(library, trees, x, given):
@@ -159,9 +161,9 @@ def test_keys_are_in_the_order_of_numbers():
 
 def test_one_tree_by_hand():
     """x[0] <= 0.5 ? 1 : (x[1] <= 2 ? 10 : 100): the first threshold clears bit 0, the second bit 1."""
-    trees = compacted(Trees(np.array([0, LEAF, 1, LEAF, LEAF], np.int32), np.array([.5, 0, 2, 0, 0], np.float32), np.array([1, 0, 3, 0, 0], np.int32),
-                            np.array([2, 0, 4, 0, 0], np.int32), np.zeros(5, bool), np.array([0, 0, 1, 2, 2], np.int32) * [0, 1, 0, 1, 1],
-                            np.array([[1], [10], [100]], np.float32), np.array([0], np.int32), np.zeros(1, np.float32), 2))
+    whole, real = (lambda *numbers: np.array(numbers, np.int32)), (lambda *numbers: np.array(numbers, np.float32))
+    trees = compacted(Trees(whole(0, LEAF, 1, LEAF, LEAF), real(.5, 0, 2, 0, 0), whole(1, 0, 3, 0, 0), whole(2, 0, 4, 0, 0),
+                            np.zeros(5, bool), whole(0, 0, 0, 1, 2), real(1, 10, 100)[:, None], whole(0), real(0), 2))
     text = trees_server.source(trees)
     assert "entry_clears[2] = {1, 2};" in text and f"keys[2] = {{{ordered(np.float32([.5]))[0]}, {ordered(np.float32([2]))[0]}}};" in text
 
