@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 TOLERANCE = {"points": 0.5, "size": 0.01}       # within which a replay agrees: points of the metric, share of the bytes
 MEDIA = {"model": "application/octet-stream", "recipe": "application/yaml", "report": "application/json", "readme": "text/markdown",
          "transfer": "application/octet-stream", "decoder": "text/x-python",
-         "source": "text/plain"}
+         "source": "application/octet-stream"}
 
 
 def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, data: Dataset, folder: Path) -> Candidate:

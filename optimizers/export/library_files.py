@@ -55,8 +55,13 @@ def predict(x):
     if x.ndim != 2 or x.shape[1] != FEATURES:
         raise ValueError(f"rows have {{FEATURES}} numbers, not {{x.shape[1:]}}")
     out = np.empty((len(x), OUTPUTS), np.float32)
-    library.model_predict_rows(x.ctypes.data, len(x), out.ctypes.data)
+    library.model_predict_rows(address(x), len(x), address(out))
     return out
+
+
+def address(array):
+    """The short way takes a third of the time of `array.ctypes`, and works where an array may be written to."""
+    return (ctypes.c_byte * 0).from_buffer(array) if array.flags.writeable else array.ctypes.data
 
 
 if __name__ == "__main__":

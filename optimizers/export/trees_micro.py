@@ -111,16 +111,16 @@ def node_tables(trees: Trees, mode: Mode) -> list[str]:
     feature = column.of_node[inner] if mode == "ordered" else trees.feature[inner]
     tables = [f"#define COLUMNS {max(len(column.feature), 1)}\n", array("column_feature", unsigned(trees.features), column.feature),
               array("column_missing", "int32_t", column.missing)] if mode == "ordered" else []
-    turns = "missing_left" if mode == "float" else ""
+    turns = mode == "float"
     child = "int16_t" if len(inner) < 2**15 and held.max(initial=0) < 2**15 else "int32_t"
     kind = {"int8": "int8_t", "int16": "int16_t", "ordered": "int32_t", "float": "float"}[mode]
     threshold = thresholds(trees.threshold[inner], mode)
     most = max(int(feature.max(initial=0)), 0)
     ways = trees.missing_left[inner].astype(np.int64)
-    rows = ", ".join(f"{{{literal(t)}, {{{left}, {right}}}, {f}{f', {w}' if turns else ''}}}" for t, left, right, f, w in
+    rows = ", ".join(f"{{{{{left}, {right}}}, {literal(t)}, {f}{f', {w}' if turns else ''}}}" for t, left, right, f, w in
                      zip(threshold, number[trees.left[inner]], number[trees.right[inner]], feature, ways, strict=True))
     return [*tables, f"typedef {child} child_t;\n",
-            f"struct node {{ {kind} threshold; child_t child[2]; {unsigned(most)} column;{' uint8_t missing_left;' if turns else ''} }};\n",
+            f"struct node {{ child_t child[2]; {kind} threshold; {unsigned(most)} column;{' uint8_t missing_left;' if turns else ''} }};\n",
             "\n".join(wrapped(f"static const struct node nodes[{max(len(inner), 1)}] = {{{rows or '{0}'}}};")) + "\n",
             array("roots", "child_t", number[trees.roots])]
 

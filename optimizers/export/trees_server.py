@@ -23,6 +23,8 @@ KERNEL = Path(__file__).parent / "c" / "trees_server.c"
 SCORED = 512            # leaves of the largest tree kept as bits: of 31 leaves that is ten times faster than walking, of 511 1.3 times
 GROUP = 192             # words of bits worked on together: 24 KiB for 32 rows, which the first cache holds
 MOST_NODES = 250_000    # the compiler needs about a minute for each 700,000
+MOST_OUTPUTS = 4096     # 32 rows of sums lie on the stack: half a megabyte
+MOST_VALUES = 1_000_000
 LINKS = {"none": 0, "sigmoid": 1, "softmax": 2}
 
 
@@ -30,12 +32,12 @@ def source(trees: Trees, name: str = "model") -> str:
     """The text of NAME.c: NAME_predict(x, out) for one row, NAME_predict_rows(x, rows, out) for many.  x (rows, features) float32 row by
     row, out (rows, outputs) float32 after the link.
 
-    Raises OptimizerError above MOST_NODES.
+    Raises OptimizerError above MOST_NODES, MOST_OUTPUTS or MOST_VALUES.
     """
-    if trees.nodes > MOST_NODES:
-        raise OptimizerError(f"The trees have {trees.nodes:,} nodes, and C is written for at most {MOST_NODES:,}.", "compile-trees",
-                             "Take fewer trees or leaves, or keep the ONNX file.", "trees-large")
+    for count, most, what in ((trees.nodes, MOST_NODES, "nodes"), (trees.outputs, MOST_OUTPUTS, "outputs")):
+        require(count, most, what)
     trees = compacted(trees)
+    require(trees.values.size, MOST_VALUES, "numbers at their leaves")
     walked = leaves_of(trees) > SCORED
     trees = sorted_by(trees, walked)
     scored = int((~walked).sum())
@@ -49,6 +51,12 @@ def source(trees: Trees, name: str = "model") -> str:
             *leaf_tables(trees, single), *(scored_tables(trees, scored) if scored else ()),
             *(walked_tables(trees, scored, single is not None) if scored < len(trees.roots) else ()), "\n", KERNEL.read_text()]
     return "".join(text).replace("NAME", name)
+
+
+def require(count: int, most: int, what: str) -> None:
+    if count > most:
+        raise OptimizerError(f"The trees have {count:,} {what}, and C is written for at most {most:,}.", "compile-trees",
+                             "Take fewer trees, leaves or classes, or keep the ONNX file.", "trees-large")
 
 
 def told(trees: Trees, scored: int) -> str:

@@ -66,8 +66,12 @@ def test_rows_of_another_width_are_refused_before_c_reads_them(compiled):
         session.run(["output"], {compiled.library.input: np.zeros((2, F - 1), np.float32)})
     assert error.value.refusal.code == "row-width"
     crossed = np.asfortranarray(np.random.default_rng(1).normal(size=(5, F)))        # another order and type are put right
-    assert np.array_equal(session.run([], {compiled.library.input: crossed})[0],
-                          session.run([], {compiled.library.input: np.ascontiguousarray(crossed, np.float32)})[0])
+    plain = np.ascontiguousarray(crossed, np.float32)
+    answers = session.run([], {compiled.library.input: plain})[0]
+    plain.flags.writeable = False
+    assert np.array_equal(answers, session.run([], {compiled.library.input: crossed})[0])
+    assert np.array_equal(answers, session.run([], {compiled.library.input: plain})[0])
+    assert session.run([], {compiled.library.input: plain[:0]})[0].shape == (0, 1)
 
 
 @needs_cc

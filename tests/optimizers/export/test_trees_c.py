@@ -171,9 +171,11 @@ def test_one_tree_by_hand():
 def test_too_many_nodes_are_refused_before_any_compiler(monkeypatch):
     trees = ensemble(np.random.default_rng(9), [40, 40])
     monkeypatch.setattr(trees_server, "MOST_NODES", 100)
-    with pytest.raises(OptimizerError) as error:
+    with pytest.raises(OptimizerError, match="nodes") as error:
         trees_server.source(trees)
     assert error.value.refusal.code == "trees-large"
+    with pytest.raises(OptimizerError, match="5,000 outputs"):
+        trees_server.source(ensemble(np.random.default_rng(9), [3], outputs=5000))
 
 
 def test_the_same_trees_give_the_same_text():
