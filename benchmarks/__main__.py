@@ -8,7 +8,7 @@ import sys
 import time
 
 QUICK = ("store", "first_word", "house")
-LONG = ("tables", "fashion", "compress", "low_rank", "distill", "coding", "sparsity", "binarize", "xnor")
+LONG = ("tables", "fashion", "compress", "low_rank", "distill", "coding", "sparsity", "binarize", "xnor", "trees")
 
 
 def main(words: list[str]) -> str | None:

@@ -8,13 +8,14 @@ from optimizers.goal import Breach
 from optimizers.measurement import Change, Measurement
 from optimizers.values import Value
 
-Role = Literal["model", "recipe", "report", "readme", "bundle", "transfer", "decoder"]
+Role = Literal["model", "recipe", "report", "readme", "bundle", "transfer", "decoder", "source"]
 
 
 class File(Value):
     """A file that leaves the house. path: relative to the work folder's out/.
 
-    role: model, recipe, report, readme, bundle; transfer is the model coded for its way, decoder the program that undoes that.
+    role: model, recipe, report, readme, bundle; transfer is the model coded for its way, decoder the program that undoes that;
+    source: C that model.so is made of, and what lies beside it.
     """
 
     role: Role
@@ -172,7 +173,9 @@ class Candidate(Value):
 #   sqnr_db                 signal power over error power, in decibel, of the output that has least; absent without any error
 #   size_kib                bytes of the shipped model file / 1024
 #   download_kib            bytes that travel / 1024: model.onnx under DEFLATE, or model.esp
-#   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64
+#   latency_ms              median on this server at batch 1, one thread;  latency_b64_ms: a batch of 64;
+#                           latency_b1000_ms: of 1000, for tables
+#   rows_s rows_b1000_s     rows a second at batch 1 and 1000, for tables
 #   speedup                 baseline median / this, interleaved in the same run
 #   fit_seconds             wall time of the steps that made it
 #   trees tree_nodes tree_depth     of an estimator of trees, counted in the file; depth: of the deepest

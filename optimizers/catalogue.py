@@ -23,6 +23,7 @@ from optimizers.ensembles.adaboost import AdaBoosting
 from optimizers.ensembles.bag import Bagging
 from optimizers.ensembles.base import BaseModel
 from optimizers.ensembles.boost import Boosting
+from optimizers.ensembles.compile_trees import TreeCompilation
 from optimizers.ensembles.forest import Forest
 from optimizers.ensembles.selection import Selection
 from optimizers.ensembles.stack import Stacking
@@ -67,5 +68,6 @@ TECHNIQUES: dict[str, type[Technique]] = {
         Stacking,
         Selection,
         Tuning,
+        TreeCompilation,
     )
 }

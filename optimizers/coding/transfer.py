@@ -23,12 +23,12 @@ class Transfer:
     content: bytes | None = None
 
 
-def transfer(content: bytes, coded: bool) -> Transfer:
-    """content: model.onnx.  coded: whether the recipe asks for model.esp, which is then made unless DEFLATE does as well."""
+def transfer(content: bytes, coded: bool, name: str = "model.onnx") -> Transfer:
+    """content: of the file called name.  coded: whether the recipe asks for model.esp, which is then made unless DEFLATE does as well."""
     standard = len(zlib.compress(content, 9))
     if coded and len(made := esp.encode(content)) < standard:
         return Transfer(len(made), "Bytes of model.esp / 1024; decode.py, which undoes it, is not counted", made)
-    return Transfer(standard, "Bytes of model.onnx under DEFLATE (zlib, level 9) / 1024")
+    return Transfer(standard, f"Bytes of {name} under DEFLATE (zlib, level 9) / 1024")
 
 
 def decoder() -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 from optimizers.candidate import Candidate, File
 from optimizers.coding.transfer import decoder
 from optimizers.device import Device, catalogue
-from optimizers.export import how_to_run
+from optimizers.export import how_to_run, library_files
 from optimizers.goal import FIDELITY
 from optimizers.measure import host
 
@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 
 TOLERANCE = {"points": 0.5, "size": 0.01}       # within which a replay agrees: points of the metric, share of the bytes
 MEDIA = {"model": "application/octet-stream", "recipe": "application/yaml", "report": "application/json", "readme": "text/markdown",
-         "transfer": "application/octet-stream", "decoder": "text/x-python"}
+         "transfer": "application/octet-stream", "decoder": "text/x-python",
+         "source": "application/octet-stream"}
 
 
 def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, data: Dataset, folder: Path) -> Candidate:
     """Write the files of one candidate under folder/out/<key>/ and answer the candidate that names them."""
     home = folder / "out" / candidate.key
     home.mkdir(parents=True, exist_ok=True)
-    model = put(home, "model", "model.onnx", shipped.content)
+    model = put(home, "model", shipped.name, shipped.content)
     facts = provenance(task, shipped, model, candidate)
     notes = put(home, "recipe", "recipe.yaml", recipe.to_yaml(**facts).encode())
     told = "unlabelled" if task.goal.metric in FIDELITY else data.task       # labels then say nothing about the outputs
@@ -39,9 +40,11 @@ def write(candidate: Candidate, shipped: Shipped, recipe: Recipe, task: Task, da
     readme = put(home, "readme", "README.md", page.encode())
     coded = () if (sent := shipped.transfer.content) is None else (
         put(home, "transfer", "model.esp", sent), put(home, "decoder", "decode.py", decoder()))
-    whole = candidate.model_copy(update={"files": (model, *coded, notes, readme)})
+    extra = () if shipped.network.library is None else tuple(
+        put(home, "source", name, content) for name, content in library_files.files(shipped, data.test.x).items())
+    whole = candidate.model_copy(update={"files": (model, *coded, *extra, notes, readme)})
     report = put(home, "report", "report.json", json.dumps(facts | {"candidate": whole.model_dump(mode="json")}, indent=1).encode())
-    return candidate.model_copy(update={"files": (model, *coded, notes, report, readme)})
+    return candidate.model_copy(update={"files": (model, *coded, *extra, notes, report, readme)})
 
 
 def features_of(data: Dataset) -> dict[str, float | None]:

@@ -22,6 +22,11 @@ CODED = """What travels is `model.esp`, {sent:.1f} KiB. Make `model.onnx` of it 
 It gives the file back byte for byte (its SHA-256 is {sha256}), or says what is wrong.
 
 """
+BUILT = """`model.so` is C compiled for Linux on {target}: `model_predict(x, out)` for one row, `model_predict_rows(x, rows, out)` for
+many, as `model.h` says. `make` builds it again of `model.c` with another compiler or for another processor; `python3 predict.py`
+compares its answers to the rows of `selftest.npz` with those that were measured. `predict.py` is all the Python it takes:
+
+"""
 PAGE = """# {title}
 
 {measured}
@@ -43,8 +48,8 @@ def page(candidate: Candidate, shipped: Shipped, row_shape: tuple[int, ...], row
     """
     how = shipped.network.preprocessing
     return PAGE.format(
-        title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped),
-        packages="numpy onnxruntime" + (" pillow" if resizes(how, row_shape) else ""),
+        title=f"How to run: {candidate.title}", measured=measured(candidate), coded=coded(shipped) + built(shipped),
+        packages="numpy" + ("" if shipped.network.library else " onnxruntime") + (" pillow" if resizes(how, row_shape) else ""),
         code=code(how, shipped, row_shape, row_dtype, names, task, features or {}),
         rows=" ".join([told(row_shape, row_dtype, bool(features)), *given(shipped)]))
 
@@ -61,6 +66,11 @@ def given(shipped: Shipped) -> list[str]:
     how = shipped.network.preprocessing
     said = [f"Of the original's inputs, `{name}` is fixed to {value} inside of the file." for name, value in how.constants.items()]
     return said + (["Rows of one sequence go in in their order; a new sequence begins without a state."] if shipped.carried else [])
+
+
+def built(shipped: Shipped) -> str:
+    """Where the file is compiled code: what for, and how to make it again."""
+    return "" if shipped.network.library is None else BUILT.format(target=shipped.network.library.target)
 
 
 def told(row_shape: tuple[int, ...], row_dtype: str, table: bool) -> str:
@@ -91,11 +101,14 @@ def measured(candidate: Candidate) -> str:
 
 def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_dtype: str, names: Sequence[str], task: str,
          features: Mapping[str, float | None]) -> str:
-    lines = ["import numpy as np", "import onnxruntime", *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
+    library = shipped.network.library
+    runtime = "from predict import predict as ask" if library else "import onnxruntime"
+    lines = ["import numpy as np", runtime, *(["from PIL import Image"] if resizes(how, row_shape) else []), ""]
     if task == "classification":
         lines += [f"CLASSES = {list(names)!r}", ""]
     lines += of_table(features) if features else []
-    lines += ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', "", "", "def prepare(x):",
+    lines += [*([] if library else ['session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])', ""]), "",
+              "def prepare(x):",
               *[f"    {line}" for line in steps(how, row_shape, row_dtype == "uint8")]]
     kind = numpy_name(shipped.input.type)
     rounded = "np.rint(x)" if "int" in kind else "x"
@@ -114,6 +127,9 @@ def code(how: Preprocessing, shipped: Shipped, row_shape: tuple[int, ...], row_d
 def predicting(shipped: Shipped, task: str) -> list[str]:
     """The function that answers: class scores or amounts, (n, outputs); of a network whose outputs are its own, each by its name."""
     feed = f'{{"{shipped.input.name}": prepare(x)}}'
+    if shipped.network.library:
+        answer = f'{{"{shipped.output}": ask(prepare(x))}}' if task == "unlabelled" else "ask(prepare(x))"
+        return ["def predict(x):", f"    return {answer}"]
     if shipped.carried:
         return ["def predict(x):", "    found, _ = listen(prepare(x))",
                 "    return found" if task == "unlabelled" else f'    return found["{shipped.output}"].reshape(len(x), -1)']

@@ -34,6 +34,14 @@ def overflows() -> bool:
     return is_x86() and info.is_file() and "vnni" not in info.read_text("utf-8", "replace")
 
 
+@cache
+def features() -> frozenset[str]:
+    """What the processor says it can do, in the words of /proc/cpuinfo; nothing where the system does not tell."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text("utf-8", "replace").splitlines() if info.is_file() else []
+    return frozenset(next((line.split(":", 1)[1].split() for line in lines if line.startswith("flags")), []))
+
+
 def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -23,7 +23,7 @@ class Judge(Protocol):
 
     def answers(self, shipped: Shipped, split: str) -> Any: ...
     def score(self, split: str, answers: Any) -> float: ...
-    def measurements(self, answers: Any) -> dict[str, Measurement]: ...
+    def measurements(self, answers: Any, runtime: str) -> dict[str, Measurement]: ...
     def change(self, before: Any, after: Any) -> Change: ...
     def keeps(self, before: Any, after: Any, points: float) -> float: ...
     def details(self, shipped: Shipped, before: Any, after: Any) -> dict[str, Any]: ...
@@ -34,8 +34,8 @@ def judge_of(data: Dataset, metric: str, seed: int = 0, explain_seconds: float =
     return ByOriginal(data, metric, seed) if metric in FIDELITY else ByLabels(data, metric, seed, explain_seconds)
 
 
-def measured_on(rows: int) -> str:
-    return f"on {rows:,} test rows, of the file that ships, in ONNX Runtime"
+def measured_on(rows: int, runtime: str) -> str:
+    return f"on {rows:,} test rows, of the file that ships, in {runtime}"
 
 
 class ByLabels:
@@ -55,8 +55,8 @@ class ByLabels:
     def score(self, split: str, answers: np.ndarray) -> float:
         return quality.score(self.metric, self.truth(split), answers)
 
-    def measurements(self, answers: np.ndarray) -> dict[str, Measurement]:
-        return quality.quality(self.truth("test"), answers, self.data.task, measured_on(len(answers)), self.seed)
+    def measurements(self, answers: np.ndarray, runtime: str) -> dict[str, Measurement]:
+        return quality.quality(self.truth("test"), answers, self.data.task, measured_on(len(answers), runtime), self.seed)
 
     def change(self, before: np.ndarray, after: np.ndarray) -> Change:
         return quality.change(self.metric, self.truth("test"), before, after, self.seed)
@@ -68,8 +68,8 @@ class ByLabels:
         """Confusion and recall by class, for classes; of tables and estimators what explains them."""
         found = self.by_class(before, after) if self.data.task == "classification" else {}
         if explain.wanted(shipped, self.data):
-            found |= explain.explain(shipped, self.data, self.metric, self.outputs["test"], measured_on(len(after)), self.explain_seconds,
-                                     self.seed)
+            found |= explain.explain(shipped, self.data, self.metric, self.outputs["test"], measured_on(len(after), shipped.runtime),
+                                     self.explain_seconds, self.seed)
         return found
 
     def by_class(self, before: np.ndarray, after: np.ndarray) -> dict[str, Any]:
@@ -123,9 +123,9 @@ class ByOriginal:
     def score(self, split: str, answers: fidelity.Likeness) -> float:
         return float(answers.values(self.metric).mean())
 
-    def measurements(self, answers: fidelity.Likeness) -> dict[str, Measurement]:
+    def measurements(self, answers: fidelity.Likeness, runtime: str) -> dict[str, Measurement]:
         assert self.original is not None
-        return fidelity.measurements(answers, self.original.outputs, measured_on(len(answers)), self.seed)
+        return fidelity.measurements(answers, self.original.outputs, measured_on(len(answers), runtime), self.seed)
 
     def change(self, before: fidelity.Likeness, after: fidelity.Likeness) -> Change:
         return fidelity.change(self.metric, after, self.seed)

@@ -58,7 +58,7 @@ def watched(shipped: Shipped, nodes: list[onnx.NodeProto]) -> Shipped:
     proto = copied(shipped.network.proto)
     known = {value.name for value in proto.graph.output}
     proto.graph.output.extend(onnx.ValueInfoProto(name=node.output[0]) for node in nodes if node.output[0] not in known)
-    network: Network = shipped.network.with_(proto=proto)
+    network: Network = shipped.network.with_(proto=proto, library=None)
     return Shipped(network)
 
 

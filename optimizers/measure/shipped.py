@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import onnxruntime
 
 from optimizers.coding.transfer import Transfer, transfer
 from optimizers.errors import OptimizerError
+from optimizers.export import library
 from optimizers.models.graph import as_input, beginning
 from optimizers.models.scores import probabilities
 
@@ -23,18 +24,32 @@ if TYPE_CHECKING:
 BATCH = 64
 
 
-class Shipped:
-    """An ONNX Runtime session over the serialized network. threads: of one operator; operators always run one after another.
+class Session(Protocol):
+    """What is used of a runtime: of ONNX Runtime's session, and of compiled code behind the same three methods."""
 
+    def get_inputs(self) -> Sequence[Any]: ...
+    def get_outputs(self) -> Sequence[Any]: ...
+    def run(self, outputs: Any, feed: Any) -> Sequence[Any]: ...
+
+
+class Shipped:
+    """The file in its runtime: an ONNX Runtime session over the serialized network, or the library that ships in its place.
+
+    threads: of one operator; operators always run one after another.  name: of the file.  runtime: what executes it, in words.
     A network that carries state sees its rows one by one, and each call of `predict`, `answers` or `run` is a sequence from zeros. outputs:
     what it answers, without the state it carries.
     """
 
     def __init__(self, network: Network, threads: int = 1) -> None:
         self.network, self.threads = network, threads
-        self.content = network.serialize()
-        self.session = open_session(self.content, threads)
-        self.input, *self.others = self.session.get_inputs()
+        if network.library is None:
+            self.name, self.runtime, self.content = "model.onnx", "ONNX Runtime", network.serialize()
+            self.session: Session = open_session(self.content, threads)
+        else:
+            self.name, self.runtime = "model.so", f"C compiled for {network.library.target}"
+            self.content, self.session = network.library.content, library.Session(network.library)
+        inputs: list[Any] = list(self.session.get_inputs())
+        self.input, self.others = inputs[0], inputs[1:]
         made = tuple(value.name for value in self.session.get_outputs())
         self.carried = {name: source for name, source in network.preprocessing.carried.items() if source in made}
         self.outputs = tuple(name for name in made if name not in self.carried.values()) or made
@@ -53,7 +68,7 @@ class Shipped:
     @cached_property
     def transfer(self) -> Transfer:
         """What travels when the file is sent."""
-        return transfer(self.content, self.network.coded)
+        return transfer(self.content, self.network.coded, self.name)
 
     @property
     def fixed_batch(self) -> int | None:
@@ -102,7 +117,7 @@ class Shipped:
             fed = self.feed(x_raw[row:row + 1]) | state
             found = self.session.run([*outputs, *self.carried.values()], fed)
             state = dict(zip(self.carried, found[len(outputs):], strict=True))
-            yield fed, found[:len(outputs)]
+            yield fed, list(found[:len(outputs)])
 
     def run(self, x_raw: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarray]:
         """One call for at most a batch of rows; a graph of fixed batch gets its last row repeated, and what comes of it is dropped."""
@@ -129,7 +144,7 @@ class Shipped:
     @cached_property
     def fused(self) -> dict[str, int]:
         """Operators of the graph the runtime really executes, after its own optimisation."""
-        return fused_operators(self.content)
+        return fused_operators(self.network.serialize())
 
 
 def joined(rows: list[list[np.ndarray]]) -> list[np.ndarray]:

@@ -70,7 +70,7 @@ class Yardstick:
         first = self.baseline is None
         if first:
             self.become_baseline(shipped, validation, test)
-        measured = self.judge.measurements(test) | self.cost(shipped)
+        measured = self.judge.measurements(test, shipped.runtime) | self.cost(shipped)
         if first:
             self.costs = measured
         held, broke = self.gate(shipped, validation, test, measured)
@@ -86,7 +86,7 @@ class Yardstick:
 
     def cost(self, shipped: Shipped) -> dict[str, Measurement]:
         """Size, download, time, memory and energy; what cannot be told is left out rather than guessed."""
-        found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how="Bytes of model.onnx / 1024")}
+        found = {"size_kib": Measurement(value=shipped.bytes / 1024, unit="KiB", origin="measured", how=f"Bytes of {shipped.name} / 1024")}
         found["download_kib"] = Measurement(value=shipped.transfer.size / 1024, unit="KiB", origin="measured", how=shipped.transfer.how)
         found |= self.time(shipped)
         need = needs(shipped.network)
@@ -100,11 +100,13 @@ class Yardstick:
     def time(self, shipped: Shipped) -> dict[str, Measurement]:
         found = {}
         contestants = {"baseline": self.baseline, "this": shipped} if self.baseline is not shipped else {"this": shipped}
-        for batch, name in (latency.BATCHES | (latency.OF_TABLES if len(self.data.row_shape) == 1 else {})).items():
+        for batch, name in latency.batches(self.data.row_shape).items():
             if batch > 1 and shipped.fixed_batch:
                 continue
             race = latency.race(contestants, self.data.test.x, batch, seconds=1.5)
             found[name] = race.median("this")
+            if self.data.kind == "table" and batch in latency.THROUGHPUTS:
+                found[latency.THROUGHPUTS[batch]] = race.throughput("this")
             if len(contestants) > 1:
                 found["speedup" if batch == 1 else f"speedup_b{batch}"] = race.speedup("this", "baseline")
         return found

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import onnx
     from torch import fx, nn
 
+    from optimizers.export.library import Library
+
 
 @dataclass(frozen=True)
 class Network:
@@ -31,6 +33,7 @@ class Network:
     shared: a technique made weights share values, so the file stores codes where tensors still have few (see `export.codebook`).
     sparse: a technique set weights to zero, and whatever trains the network further leaves them there (see `training.zeros`).
     bound: inputs of the upload that constants took the place of.
+    library: compiled code that computes what the graph does, and ships in its place.
     """
 
     proto: onnx.ModelProto
@@ -42,6 +45,7 @@ class Network:
     shared: bool = False
     sparse: bool = False
     bound: tuple[Tensor, ...] = ()
+    library: Library | None = None
 
     def serialize(self) -> bytes:
         return self.proto.SerializeToString()

@@ -4,6 +4,7 @@ import doctest
 import importlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -205,6 +206,16 @@ def test_a_flood_on_one_line_is_not_kept(rung, folder):
 def test_how_it_ended(rung, folder):
     assert run(rung, "import sys; sys.exit(2)", folder)[1].code == 2
     assert run(rung, "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", folder)[1].signal == signal.SIGSEGV
+
+
+@each
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
+def test_the_compiler_runs_inside_and_what_it_made_is_loaded(rung, folder):
+    script = ("from optimizers.export.library import Session, compiled; import numpy as np\n"
+              "text = 'void model_predict_rows(const float *x, int n, float *out) { for (int i = 0; i < n; i++) out[i] = 2 * x[i]; }'\n"
+              "print(Session(compiled(text, 1, 1)).run([], {'input': np.float32([[1], [4]])})[0].ravel().tolist())")
+    said, end = run(rung, script, folder, seconds=60)
+    assert said == ["[2.0, 8.0]"], end
 
 
 def test_rlimits_alone_hold_nothing_and_say_so():

@@ -122,7 +122,7 @@ def test_input_untouched_and_same_seed_same_result(name, network, digits, tmp_pa
             for turn in range(2)]
     assert network.serialize() == before
     assert made[0].serialize() == made[1].serialize()
-    assert (made[0].serialize(), made[0].coded) != (before, False)
+    assert (made[0].serialize(), made[0].coded, made[0].library) != (before, False, None)
     assert made[0].state == TECHNIQUES[name]().after(network.state)
 
 

@@ -8,7 +8,8 @@ from optimizers.measurement import Measurement
 from webapp.studio.present import LABELS, recipe_words
 
 MOST = 4
-MORE_IS_BETTER = ("top1", "macro_f1", "r2", "agreement", "cosine", "sqnr_db", "auc", "speedup", "speedup_b64", "speedup_b1000")
+MORE_IS_BETTER = ("top1", "macro_f1", "r2", "agreement", "cosine", "sqnr_db", "auc", "speedup", "speedup_b64", "speedup_b1000", "rows_s",
+                  "rows_b1000_s")
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ def found(job: Job) -> Found:
     return Found(job, Goal.model_validate(job.goal), device, parse(rows), files_of(job))
 
 
-ROLES = {"bundle": 0, "model": 1, "transfer": 2, "decoder": 3, "recipe": 4, "report": 5, "readme": 6}
+ROLES = {"bundle": 0, "model": 1, "transfer": 2, "decoder": 3, "recipe": 4, "report": 5, "readme": 6, "source": 7}
 
 
 def files_of(job: Job) -> dict[str, list[Artifact]]:

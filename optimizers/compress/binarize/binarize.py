@@ -54,7 +54,7 @@ class Binarization(Fitting):
         "Stages of training", "two", "Two: activations lose their bits first, weights in the second half of the epochs",
         search=("one", "two"))
     rest: Literal["int8", "fp16", "fp32"] = param(
-        "Type of the other tensors", "int8", "What is not binary is stored in; int8: weights with a scale a channel, the others in fp16")
+        "Type of the other tensors", "fp16", "What is not binary is stored in; int8: weights with a scale a channel, the others in fp16")
     keep: tuple[str, ...] = param("Layers left in float", (), "Names of layers left in float, as the model's page lists them")
 
     def refuse(self, model: ModelCard | None, dataset: DatasetCard | None, device: Device) -> Refusal | None:

@@ -66,3 +66,11 @@ def test_a_network_that_takes_bytes_is_fed_bytes(trained, digits):
     x = digits.test.x[:9]
     np.testing.assert_allclose(Shipped(taking).predict(x), Shipped(trained).predict(x), rtol=1e-3, atol=1e-3)
     assert len(graph.run(proto, taking.feed(x))[0]) == 9
+
+
+def test_rows_a_second_are_the_batch_by_the_median_and_the_interval_turns_round():
+    race = latency.Race({"this": np.array([2.0, 1.0, 4.0, 2.0, 2.0, 2.0, 2.0, 1.0, 4.0])}, 1000, 1, {"this": "C"})
+    found = race.throughput("this")
+    assert (found.value, found.unit) == (500_000, "rows/s")
+    assert found.low is not None and found.high is not None and found.low <= found.value <= found.high
+    assert found.how.endswith("C") and set(latency.batches("table")) == {1, 64, 1000} and set(latency.batches("images")) == {1, 64}

@@ -14,7 +14,8 @@ from webapp.studio.axes import Quality
 register = template.Library()
 ROLES = {"model": "the network itself", "bundle": "all files in one", "recipe": "replays this candidate without the server",
          "report": "every number, with origin and interval", "readme": "how to prepare rows and run it",
-         "transfer": "the network coded for its way", "decoder": "turns model.esp back into model.onnx"}
+         "transfer": "the network coded for its way", "decoder": "turns model.esp back into model.onnx",
+         "source": "what model.so is made of, asked and tested with"}
 ICONS = {"model": "model", "bundle": "bundle", "recipe": "recipe", "report": "report"}
 
 
