@@ -14,9 +14,9 @@ from optimizers.cards import ModelCard, Problem, Tensor
 from optimizers.errors import OptimizerError
 from optimizers.models import graph_facts
 from optimizers.models.audit import Kind
-from optimizers.models.graph_facts import GraphFacts
 from optimizers.models.card_of_estimator import estimator_card
 from optimizers.models.estimator import Estimator
+from optimizers.models.graph_facts import GraphFacts
 from optimizers.models.load import loaded, tensors
 from optimizers.models.network import Network
 from optimizers.models.scores import looks_like_scores

@@ -63,7 +63,9 @@ def from_model(model: ModelCard) -> list[Steps]:
     """What suits any network; last, what only a network with blocks or heads has. An estimator has no layers to change, and the sentence
     says so for each technique of networks.
     """
-    return [*(FROM_ESTIMATOR if model.family == "estimator" else ()), *FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
+    if model.family == "estimator":
+        return [*FROM_ESTIMATOR, *FROM_MODEL]
+    return [*FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
 
 
 def has_blocks(model: ModelCard) -> bool:
