@@ -66,7 +66,8 @@ def bounded(card: ModelCard | DatasetCard, name: str) -> ModelCard | DatasetCard
         card = card.model_copy(update={"problems": (*order[:MOST_PROBLEMS], more)})
     cuts: list[dict[str, Any]]
     if isinstance(card, ModelCard):
-        cuts = [{"layers": card.layers[:500]}, {"layers": card.layers[:50]}, {"layers": (), "operators": {}}, {"columns": (), "class_names": ()}]
+        cuts = [{"layers": card.layers[:500]}, {"layers": card.layers[:50]}, {"layers": (), "operators": {}},
+                {"columns": (), "class_names": ()}]
     else:
         cuts = [{"preview": (), "preview_labels": ()},
                 {"columns": tuple(column.model_copy(update={"example": None, "top": (), "gaps": ()}) for column in card.columns)},

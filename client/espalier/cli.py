@@ -14,7 +14,7 @@ from espalier.errors import InternalError, UserError
 from espalier.job import Job
 from espalier.library import Asset
 
-MODELS = {".onnx", ".pt2", ".safetensors", ".json", ".ubj", ".txt", ".lgb", ".skops"}
+MODELS = {".onnx", ".pt2", ".safetensors", ".json", ".ubj", ".lgb", ".skops"}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -110,8 +110,16 @@ def login_(given) -> None:
     print(f"Kept in {login.save(given.url, token)}. The server answers, and knows {count} devices.")
 
 
+def kind_of(file: Path) -> str:
+    """Model or dataset by the ending; a .txt is a table, unless it begins as LightGBM's text does."""
+    if file.suffix == ".txt" and file.is_file():
+        with file.open("rb") as text:
+            return "model" if text.read(5) == b"tree\n" else "dataset"
+    return "model" if file.suffix in MODELS else "dataset"
+
+
 def upload(given) -> None:
-    kind = given.kind or ("model" if given.file.suffix in MODELS else "dataset")
+    kind = given.kind or kind_of(given.file)
     client, show = Client(), bar(given.file.name)
     asset: Asset
     if kind == "model":

@@ -45,7 +45,8 @@ class Client:
                      progress: Progress | None = None, wait: bool = True) -> Model:
         """Send a model file (.onnx, .pt2, .safetensors with an architecture of the zoo; trees as .json, .ubj, .txt, .lgb, .skops).
 
-        progress(sent, whole), in bytes. With `wait`, returns once it is inspected, and raises UserError with the reason when it was rejected.
+        progress(sent, whole), in bytes. With `wait`, returns once it is inspected, and raises UserError with the reason when it was
+        rejected.
         """
         return self.bring(Model, path, "model", name, {"architecture": architecture}, progress, wait)
 

@@ -55,7 +55,7 @@ def text_of(path: Path) -> str:
     except UnicodeDecodeError as fault:
         raise OptimizerError(f"Byte {fault.start:,} is not UTF-8 text.", path.name, SAVE_LIGHTGBM, "damaged") from fault
     if "\0" in text:
-        raise OptimizerError(f"Byte {text.index(chr(0)):,} is a NUL character, so the file is no text.", path.name, SAVE_LIGHTGBM, "damaged")
+        raise OptimizerError(f"Character {text.index(chr(0)):,} is NUL, so the file is no text.", path.name, SAVE_LIGHTGBM, "damaged")
     if not looks_like_lightgbm(raw[:4096]):
         raise OptimizerError("It does not begin as a LightGBM model does (tree, version=).", path.name, SAVE_LIGHTGBM, "not-lightgbm")
     if "\nend of trees" not in text.replace("\r\n", "\n"):

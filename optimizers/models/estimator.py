@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Estimator:
-    """title: "XGBoost, 6 trees".  trees: one ensemble, or one for each of the graph's nodes; none for lines.  classes: names in label order, columns: names of features; empty where unsaid.
+    """title: "XGBoost, 6 trees".  task: "other" where only the outputs' shape can tell.
 
-    task: "other" where only the outputs' shape can tell.  notes: sentences for the card and the candidate's page.
+    trees: one ensemble, or one for each of the graph's nodes; none for lines.  classes: names in label order, columns: names of features;
+    empty where unsaid.  notes: sentences for the card and the candidate's page.
     """
 
     proto: onnx.ModelProto

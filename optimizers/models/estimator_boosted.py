@@ -31,8 +31,8 @@ def of_xgboost(table: Any, where: str) -> Estimator:
     notes = ()
     attributes = learner.get("attributes")
     if isinstance(attributes, dict) and str(best := attributes.get("best_iteration", "")).isdigit():
-        notes = (f"Training stopped early, with iteration {str(best)[:9]} as its best; all trees of the file are used. To keep only the best, "
-                 "save booster[:booster.best_iteration + 1].",)
+        notes = (f"Training stopped early, with iteration {str(best)[:9]} as its best; all trees of the file are used. To keep only the "
+                 "best, save booster[:booster.best_iteration + 1].",)
     return boosted(trees, "XGBoost", task, columns_of(learner.get("feature_names"), trees.features, where), notes)
 
 

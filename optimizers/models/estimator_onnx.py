@@ -13,10 +13,12 @@ from optimizers.errors import OptimizerError
 from optimizers.models.estimator import Estimator
 from optimizers.models.graph import copied, run
 from optimizers.models.graph_facts import every_node
+from optimizers.models.graph_shapes import free_inputs
 from optimizers.models.trees import LEAF, Link, Trees
 from optimizers.models.trees_onnx import DOMAIN, KINDS, graph_of, trees_of
 
-PASSING = {"Identity", "Cast", "Scaler", "Normalizer", "Imputer", "Sub", "Div", "Mul", "Add"}       # rows keep their width
+PASSING = {"Identity", "Cast", "Scaler", "Normalizer", "Imputer", "Sigmoid", "Softmax", "Relu"}    # rows keep their width
+MOST_STEPS = 50
 FLOATS = {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
 LINKS: dict[str, Link] = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
 CLOSE = 1e-4
@@ -33,6 +35,9 @@ def of_onnx(proto: onnx.ModelProto, where: str) -> Estimator:
         if node.op_type == "TreeEnsemble" and node.domain == DOMAIN:
             raise OptimizerError("The operator TreeEnsemble (ai.onnx.ml 5) is not read here.", f"{where}, node '{node.name[:80]}'",
                                  "Convert with target_opset={'': 17, 'ai.onnx.ml': 3}.", "unread-type")
+    if len(rows(proto.graph)) != 1 or len(free_inputs(proto.graph)) != 1:
+        raise OptimizerError(f"The model has {len(free_inputs(proto.graph))} inputs, and one of shape (batch, features) is read.", where,
+                             "Convert it with a single input for the whole row.", "inputs")
     nodes = [node for node in every_node(proto.graph) if node.op_type in KINDS]
     parts = tuple(trees_of(node, width(proto.graph, node, where)) for node in nodes)
     bare = only_scores(proto, max((part.features for part in parts), default=0))
@@ -64,25 +69,45 @@ def classes_of(proto: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def width(graph: onnx.GraphProto, node: onnx.NodeProto, where: str) -> int:
-    """Features of the rows that reach a node of trees; where the graph leaves them free, as many as its trees ask for."""
+    """Features of the rows that reach a node of trees, for a runtime does not look; raises OptimizerError where nobody can say."""
     makers = {name: maker for maker in graph.node for name in maker.output}
-    name = node.input[0]
-    for _ in range(len(graph.node)):
-        if name not in makers:
-            break
-        if makers[name].op_type not in PASSING:
-            raise OptimizerError(f"The trees stand behind {makers[name].op_type[:60]}, so nobody can say how wide their rows are.",
-                                 f"{where}, node '{node.name[:80]}'", "Convert the trees alone, or with a scaler before them.", "unread-type")
-        name = makers[name].input[0]
-    value = next((value for value in graph.input if value.name == name), None)
-    extents = value.type.tensor_type.shape.dim if value is not None else ()
-    if len(extents) == 2 and extents[1].dim_value:
-        return extents[1].dim_value
-    asked = next((attribute.ints for attribute in node.attribute if attribute.name == "nodes_featureids"), ())
-    if value is None or len(extents) != 2 or not asked or not 0 <= max(asked) < 10_000_000:
-        raise OptimizerError("The trees do not stand behind an input of rows.", f"{where}, node '{node.name[:80]}'",
-                             "Convert with an input of shape (batch, features).", "unread-type")
-    return max(asked) + 1
+    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
+    asked = max(next((attribute.ints for attribute in node.attribute if attribute.name == "nodes_featureids"), ()), default=0)
+
+    def of(name: str, deep: int) -> int:
+        maker = makers.get(name)
+        if maker is None and name in rows(graph):
+            return rows(graph)[name] or asked + 1           # a free extent is fixed later, to what its trees ask for
+        if maker is None:
+            raise untold("a name inside of control flow", where, node)
+        if deep > MOST_STEPS:
+            raise untold("a long chain of steps", where, node)
+        if maker.op_type in PASSING:
+            return of(maker.input[0], deep + 1)
+        if maker.op_type == "Concat" and number(maker, "axis") in (1, -1):
+            return sum(of(part, deep + 1) for part in maker.input)
+        if maker.op_type == "Gemm" and len(shapes.get(maker.input[1], ())) == 2:
+            return shapes[maker.input[1]][0 if number(maker, "transB") else 1]
+        if maker.op_type == KINDS[0]:
+            return number(maker, "n_targets")
+        raise untold(maker.op_type[:60], where, node)
+
+    return of(node.input[0], 0)
+
+
+def rows(graph: onnx.GraphProto) -> dict[str, int]:
+    """Extent of the second axis of each input, 0 where it is free."""
+    found = {value.name: value.type.tensor_type.shape.dim for value in free_inputs(graph)}
+    return {name: extents[1].dim_value for name, extents in found.items() if len(extents) == 2}
+
+
+def number(node: onnx.NodeProto, name: str) -> int:
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), 0)
+
+
+def untold(what: str, where: str, node: onnx.NodeProto) -> OptimizerError:
+    return OptimizerError(f"The trees stand behind {what}, so nobody can say how wide their rows are.", f"{where}, node '{node.name[:80]}'",
+                          "Convert the trees alone, or with a scaler before them.", "unread-type")
 
 
 def only_scores(proto: onnx.ModelProto, features: int) -> onnx.ModelProto:
@@ -99,8 +124,8 @@ def only_scores(proto: onnx.ModelProto, features: int) -> onnx.ModelProto:
         del graph.output[:]
         graph.output.extend(kept)
     drop_unread(graph)
-    if features and len(graph.input) == 1 and len(dims := graph.input[0].type.tensor_type.shape.dim) == 2 and not dims[1].dim_value:
-        dims[1].dim_value = features
+    extents = free_inputs(graph)[0].type.tensor_type.shape.dim
+    extents[1].dim_value = extents[1].dim_value or features
     return fresh
 
 
@@ -124,7 +149,7 @@ def every_inner(node: onnx.NodeProto) -> list[onnx.NodeProto]:
 def rebuilt(bare: onnx.ModelProto, nodes: list[onnx.NodeProto], parts: tuple[Trees, ...]) -> Trees | None:
     """The one ensemble that the whole graph is, with the link after it; None where the graph holds more."""
     others = [node for node in bare.graph.node if node.op_type not in (*KINDS, "Identity", "Cast")]
-    if len(parts) != 1 or len(bare.graph.output) != 1 or len(bare.graph.input) != 1 or len(others) > 1:
+    if len(parts) != 1 or len(bare.graph.output) != 1 or len(others) > 1:
         return None
     if not others:
         return parts[0]

@@ -15,7 +15,7 @@ from optimizers.models.audit_ubj import read_ubj
 from optimizers.models.estimator import Estimator
 from optimizers.models.estimator_lines import line, scaled
 from optimizers.models.skops_file import SAVE, SkopsFile, Thing
-from optimizers.models.trees import Trees, broken, checked, gathered, refuse_size
+from optimizers.models.trees import Link, Trees, broken, checked, gathered, refuse_size
 from optimizers.models.trees_onnx import graph_of
 
 ODD = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError)     # of data that is not what it says
@@ -33,8 +33,8 @@ def skops(path: Path) -> Estimator:
             kind = root.kind if isinstance(root, Thing) else type(root).__name__
             return estimator(root, path.name)
         except ODD as fault:
-            raise OptimizerError(f"It does not hold what a {kind.rpartition('.')[2][:60]} holds ({type(fault).__name__}: {str(fault)[:60]}).",
-                                 path.name, SAVE, "bad-skops") from fault
+            said, why = kind.rpartition(".")[2][:60], f"{type(fault).__name__}: {str(fault)[:60]}"
+            raise OptimizerError(f"It does not hold what a {said} holds ({why}).", path.name, SAVE, "bad-skops") from fault
 
 
 def estimator(root: Any, where: str) -> Estimator:
@@ -82,8 +82,8 @@ def of_trees(root: Thing, make: Callable[[Thing, int, int, str], Trees], where: 
     if not 1 <= features <= 10_000_000 or (name.endswith("Classifier") and not 2 <= len(classes) <= 10_000):
         raise broken(f"It says it has {features:,} features and {len(classes):,} classes.", where)
     trees = checked(make(root, len(classes), features, where), where)
-    return Estimator(graph_of(trees), f"scikit-learn {name}, {estimator_boosted.counted(trees)}", "classification" if classes else "regression",
-                     (trees,), classes, columns_of(root))
+    title = f"scikit-learn {name}, {estimator_boosted.counted(trees)}"
+    return Estimator(graph_of(trees), title, "classification" if classes else "regression", (trees,), classes, columns_of(root))
 
 
 def classes_of(root: Thing) -> tuple[str, ...]:
@@ -150,11 +150,12 @@ def boosting(root: Thing, classes: int, features: int, where: str) -> Trees:
     steep = 2.0 if root["loss"] == "exponential" else 1.0           # its probability is the sigmoid of twice the sum
     views = [viewed(one, features, None, f"{where}, tree {place}") for place, one in enumerate(root["estimators_"])]
     refuse_size(sum(len(view.tree_.feature) for view in views), outputs, where)
+    link: Link = "none" if not classes else "sigmoid" if classes == 2 else "softmax"
     parts = []
     for place, view in enumerate(views):
         values = np.zeros((len(view.tree_.feature), outputs))
         values[:, place % outputs] = steep * rate * view.tree_.value[:, 0, 0]
-        parts.append(trees_sklearn.single(view.tree_, values, features, "none" if not classes else "sigmoid" if classes == 2 else "softmax"))
+        parts.append(trees_sklearn.single(view.tree_, values, features, link))
     whole = gathered(parts)
     whole.base[:] = begun(root, classes, where)
     return whole
@@ -185,7 +186,8 @@ def histogram(root: Thing, classes: int, features: int, where: str) -> Trees:
             raise broken(f"Round {place} has {len(stage)} trees for {outputs} outputs.", where)
         for one in stage:
             refuse_nodes(one.nodes, features, f"{where}, round {place}")
-    return trees_sklearn.histogram(SimpleNamespace(_predictors=stages, _baseline_prediction=root["_baseline_prediction"]), classes, features)
+    view = SimpleNamespace(_predictors=stages, _baseline_prediction=root["_baseline_prediction"])
+    return trees_sklearn.histogram(view, classes, features)
 
 
 def refuse_nodes(nodes: np.ndarray, features: int, where: str) -> None:

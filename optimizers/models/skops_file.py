@@ -166,7 +166,8 @@ def plain_array(raw: bytes, where: str) -> np.ndarray:
     except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, OverflowError, MemoryError):
         raise bad("The member is no array, or its header is damaged.", where, "bad-npy-header") from None
     if dtype.hasobject:
-        raise bad("The array holds Python objects, which means a pickle inside; pickles can run code and are never opened.", where, "pickle")
+        raise bad("The array holds Python objects, which means a pickle inside; pickles can run code and are never opened.", where,
+                  "pickle")
     data = raw[file.tell():]
     if not dtype.itemsize or any(extent < 0 for extent in shape) or prod(shape) * dtype.itemsize != len(data):
         raise bad(f"The array of shape {shape} has {len(data):,} bytes, which is not what it needs.", where, "size-differs")

@@ -133,8 +133,8 @@ def refuse_lists(given: dict[str, Any], modes: list[str], features: int, where: 
         raise broken("Its lists of nodes are of different lengths.", where)
     asked = np.array(given["nodes_featureids"], np.int64)[[mode != "LEAF" for mode in modes]]
     if len(asked) and not 0 <= asked.min() <= asked.max() < features:
-        raise broken(f"It asks for feature {int(asked.max()) if asked.max() >= features else int(asked.min())}, and rows have {features:,}.",
-                     where)
+        odd = asked.max() if asked.max() >= features else asked.min()
+        raise broken(f"It asks for feature {int(odd)}, and rows have {features:,}.", where)
 
 
 def votes(given: dict[str, Any], classifier: bool, key: dict[tuple[int, int], int], where: str) -> np.ndarray:

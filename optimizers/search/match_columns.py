@@ -27,9 +27,9 @@ def columns(model: ModelCard, dataset: DatasetCard) -> Refusal | None:
 
 
 def features(dataset: DatasetCard) -> tuple[list[str], list[str]]:
-    """Names of the number columns and of the categories, target left out."""
-    used = [(column.name, column.type) for column in dataset.columns if column.name != dataset.target]
-    return [name for name, kind in used if kind == "number"], [name for name, kind in used if kind == "category"]
+    """Names of the number columns, and of those that become several features: categories and dates."""
+    used = [column for column in dataset.columns if not column.out]
+    return [column.name for column in used if column.type == "number"], [column.name for column in used if column.type != "number"]
 
 
 def lacking(model: ModelCard, dataset: DatasetCard) -> list[str]:

@@ -65,10 +65,11 @@ def from_model(model: ModelCard) -> list[Steps]:
     """What suits any network; last, what only a network with blocks or heads has. Of one with recurrent layers, stored weights come first:
     integers are not for state. An estimator has no layers to change, and the sentence says so for each technique of networks.
     """
-    first = FROM_ESTIMATOR if model.family == "estimator" else ()
+    if model.family == "estimator":
+        return [*FROM_ESTIMATOR, *FROM_MODEL]
     recurrent = any(layer.operator in RECURRENT for layer in model.layers)
-    return [*first, *(STORED if recurrent else ()), *FROM_MODEL,
-            *([WITH_BLOCKS] if has_blocks(model) else []), *([WITH_HEADS] if has_heads(model) else [])]
+    return [*(STORED if recurrent else ()), *FROM_MODEL, *([WITH_BLOCKS] if has_blocks(model) else []),
+            *([WITH_HEADS] if has_heads(model) else [])]
 
 
 def has_blocks(model: ModelCard) -> bool:

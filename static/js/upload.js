@@ -16,7 +16,10 @@
   const rows = new Set();      // whose bytes are here, and whose inspection is not over
 
   const suffix = (name) => (name.match(/\.[^.]+$/) || [""])[0].toLowerCase();
-  const kindOf = (name) => MODELS.includes(suffix(name)) ? "model" : DATASETS.includes(suffix(name)) ? "dataset" : "";
+  const kindOf = (name) => {                // a .txt is LightGBM's or a table: its person knows
+    const [model, dataset] = [MODELS, DATASETS].map((endings) => endings.includes(suffix(name)));
+    return model === dataset ? "" : model ? "model" : "dataset";
+  };
   const mb = (bytes) => bytes < 2 ** 20 ? `${Math.max(1, Math.round(bytes / 1024)).toLocaleString("en-GB")}\u202fKiB`
     : `${(bytes / 2 ** 20).toLocaleString("en-GB", { maximumFractionDigits: bytes < 10 * 2 ** 20 ? 1 : 0 })}\u202fMiB`;
   const left = (seconds) => seconds < 90 ? `${Math.ceil(seconds)}\u202fs left` : `about ${Math.round(seconds / 60)}\u202fmin left`;

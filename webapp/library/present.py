@@ -31,8 +31,8 @@ def model(card: ModelCard) -> dict[str, Any]:
     first, rest = fold(layers, lambda row: row["layer"].macs or row["layer"].parameters)
     operators = sorted(card.operators.items(), key=lambda pair: -pair[1])[:OPERATORS]
     tensors = [("in", tensor, shape(tensor.shape)) for tensor in card.inputs] + [("out", t, shape(t.shape)) for t in card.outputs]
-    return {"card": card, **estimator(card), "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
-            "tensors": tensors} | found(card)
+    return {"card": card, "layers": first, "layers_rest": rest, "layers_left": len(card.layers) - len(layers), "operators": operators,
+            "tensors": tensors} | estimator(card) | found(card)
 
 
 def estimator(card: ModelCard) -> dict[str, Any]:

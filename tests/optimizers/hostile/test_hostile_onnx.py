@@ -45,7 +45,8 @@ def test_truncated_files_name_the_byte(tmp_path: Path, share: float) -> None:
 @pytest.mark.parametrize(("name", "raw", "code"), [
     ("empty.onnx", b"", "empty"), ("page.onnx", b"<!DOCTYPE html><html>Sign in</html>", "html"),
     ("model.onnx", b'{"learner": {"x": 1}}', "suffix-differs"), ("model.onnx", b'{"x": 1}', "json"),
-    ("notes.onnx", b"just some words\n", "damaged"), ("model.txt", b"just some words\n", "not-lightgbm"), ("model.md", b"just some words\n", "unknown-format"),
+    ("notes.onnx", b"just some words\n", "damaged"), ("model.txt", b"just some words\n", "not-lightgbm"),
+    ("model.md", b"just some words\n", "unknown-format"),
     ("lfs.onnx", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n", "lfs-pointer"),
     ("model.gguf", b"GGUF" + bytes(50), "gguf"), ("model.tflite", b"\x1c\0\0\0TFL3" + bytes(50), "tflite"),
     ("zeros.onnx", bytes(1000), "damaged"), ("model.exe", b"MZ" + bytes(99), "not-a-model"),

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import pickle
+import re
 import struct
 import tempfile
 import time
@@ -93,7 +94,8 @@ def test_a_list_of_an_xgboost_tree_that_lies_is_named() -> None:
     def put(name: str, place: int, value: object) -> Callable[[dict[str, Any]], object]:
         return lambda tree: tree[name].__setitem__(place, value)
 
-    cases = [(put("left_children", 0, 0), "two parents"), (put("left_children", 1, 0), "parents"), (put("right_children", 0, 10**6), "leads to"),
+    cases = [(put("left_children", 0, 0), "two parents"), (put("left_children", 1, 0), "parents"),
+             (put("right_children", 0, 10**6), "leads to"),
              (put("split_indices", 0, 13), "feature 13"), (put("split_indices", 0, -5), "feature -5"),
              (put("split_conditions", 0, float("nan")), "finite"), (put("split_conditions", -1, float("inf")), "finite"),
              (put("left_children", 0, "x"), "no number"), (put("left_children", 0, [[1]]), "no number|lengths"),
@@ -102,12 +104,13 @@ def test_a_list_of_an_xgboost_tree_that_lies_is_named() -> None:
              (put("split_type", 0, 1), "sets of categories")]
     for change, said in cases:
         error = refused("model.json", changed(change))
-        assert __import__("re").search(said, str(error)), (said, str(error))
+        assert re.search(said, str(error)), (said, str(error))
 
 
 def test_what_xgboost_says_of_itself_is_held_against_its_trees() -> None:
     raw = sound("model.json").decode()
-    for before, after, code in (('"num_class":"3"', '"num_class":"10000000"', "bad-trees"), ('"num_feature":"13"', '"num_feature":"2"', "bad-trees"),
+    for before, after, code in (('"num_class":"3"', '"num_class":"10000000"', "bad-trees"),
+                                ('"num_feature":"13"', '"num_feature":"2"', "bad-trees"),
                                 ('"gbtree"', '"gblinear"', "tree-booster"), ('"multi:softprob"', '"survival:cox"', "tree-objective"),
                                 ('"num_class":"3"', '"num_class":"x"', "bad-trees"), ('"learner":', '"learned":', "not-xgboost")):
         assert before in raw
@@ -135,7 +138,8 @@ LEARNER = b"{" + length(7) + b"learner"
 @pytest.mark.parametrize(("raw", "code"), [
     (LEARNER + b"[$d#" + length(1 << 60), "truncated"), (LEARNER + b"[#" + length(1 << 60), "truncated"),
     (LEARNER + b"[$Z#" + length(9) + b"xxxxxxxxxx}", "bad-ubj"),           # a list without bytes of its own is a bomb
-    (LEARNER + b"S" + length(-1), "truncated"), (LEARNER + b"[" * 3_000_000, "too-deep"), (LEARNER + (b"{" + length(1) + b"a") * 50_000, "too-deep"),
+    (LEARNER + b"S" + length(-1), "truncated"), (LEARNER + b"[" * 3_000_000, "too-deep"),
+    (LEARNER + (b"{" + length(1) + b"a") * 50_000, "too-deep"),
     (LEARNER + b"{}" + length(7) + b"learner{}}", "duplicate-key"), (LEARNER + b"{}}trailing", "bad-ubj"), (LEARNER + b"H", "bad-ubj"),
     (LEARNER + b"S" + length(1) + b"\xff}", "bad-ubj"), (LEARNER + b"[" + b"T" * 3_000_000, "too-deep"), (LEARNER, "truncated"),
     (LEARNER + b"{}}", "bad-trees"),
@@ -150,15 +154,18 @@ def test_lightgbm_text_that_lies() -> None:
     cases = [(line("left_child"), "left_child=0 0 0", "parents"), (line("left_child"), "left_child=99 1 2", "leads to|lengths"),
              (line("num_leaves"), "num_leaves=99999999999", "lengths|at most"), (line("num_leaves"), "num_leaves=-4", "lengths"),
              (line("threshold"), "threshold=nan nan nan", "finite"), (line("leaf_value"), "leaf_value=inf 0 0 0", "finite"),
-             (line("split_feature"), "split_feature=13 13 13", "feature 13"), (line("split_feature"), "split_feature=-1 0 0", "no tree|parents|leaf|feature"),
-             (line("split_feature"), "split_feature=99999999999999999999 0 0", "no number"), (line("decision_type"), "decision_type=1 1 1", "categories"),
+             (line("split_feature"), "split_feature=13 13 13", "feature 13"),
+             (line("split_feature"), "split_feature=-1 0 0", "no tree|parents|leaf|feature"),
+             (line("split_feature"), "split_feature=99999999999999999999 0 0", "no number"),
+             (line("decision_type"), "decision_type=1 1 1", "categories"),
              ("num_class=3", "num_class=3\x00", "."), ("num_tree_per_iteration=3", "num_tree_per_iteration=9999999", "range"),
-             ("max_feature_idx=12", "max_feature_idx=12e9", "no number"), ("objective=multiclass num_class:3", "objective=poisson", "poisson"),
+             ("max_feature_idx=12", "max_feature_idx=12e9", "no number"),
+             ("objective=multiclass num_class:3", "objective=poisson", "poisson"),
              ("is_linear=0", "is_linear=1", "linear"), ("end of trees", "", "cut off")]
     for before, after, said in cases:
         assert before in text
-        assert __import__("re").search(said, str(refused("model.txt", text.replace(before, after, 1).encode()))), (before, after)
-    assert refused("model.txt", text.replace("version=v4", "version=v4\n" + "a=" + "\udcff").encode("utf-8", "surrogateescape")).refusal.code == "damaged"
+        assert re.search(said, str(refused("model.txt", text.replace(before, after, 1).encode()))), (before, after)
+    assert refused("model.txt", text.encode().replace(b"version=v4", b"version=v4\na=\xff")).refusal.code == "damaged"
     assert refused("model.txt", b"once upon a time").refusal.code == "not-lightgbm"
 
 
@@ -187,6 +194,10 @@ def said_json(value: object) -> dict[str, Any]:
     return {"__class__": "str", "__module__": "builtins", "__loader__": "JsonNode", "content": json.dumps(value), "is_json": True}
 
 
+def stored(file: object) -> dict[str, Any]:
+    return {"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": file}
+
+
 class Trap:
     def __reduce__(self) -> tuple[Any, ...]:
         return print, ("opened",)
@@ -201,7 +212,8 @@ def test_types_in_a_skops_file_that_are_not_read_are_named() -> None:
     assert "numpy.log" in str(refused("model.skops", packed(attribute("monotonic_cst", log))))
     svc = lambda schema: schema.update(__class__="SVC", __module__="sklearn.svm._classes")
     error = refused("model.skops", packed(svc))
-    assert error.refusal.code == "unread-type" and "sklearn.svm._classes.SVC" in str(error) and "RandomForestClassifier" in error.refusal.mend
+    assert error.refusal.code == "unread-type" and "sklearn.svm._classes.SVC" in str(error)
+    assert "RandomForestClassifier" in error.refusal.mend
 
 
 @pytest.mark.parametrize(("change", "code"), [
@@ -211,8 +223,7 @@ def test_types_in_a_skops_file_that_are_not_read_are_named() -> None:
     (attribute("n_features_in_", said_json("x")), "bad-skops"), (attribute("n_features_in_", said_json(10**12)), "bad-trees"),
     (attribute("n_features_in_", said_json(1)), "bad-trees"), (attribute("classes_", said_json(None)), "bad-trees"),
     (attribute("n_outputs_", said_json(2)), "several-targets"),
-    (attribute("classes_", {"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": "../x.npy"}), "no-member"),
-    (attribute("classes_", {"__class__": "ndarray", "__module__": "numpy", "__loader__": "NdArrayNode", "type": "numpy", "file": ["x"]}), "bad-skops"),
+    (attribute("classes_", stored("../x.npy")), "no-member"), (attribute("classes_", stored(["x"])), "bad-skops"),
 ])
 def test_a_schema_of_confused_types(change: Callable[[dict[str, Any]], object], code: str) -> None:
     assert refused("model.skops", packed(change)).refusal.code == code

@@ -110,7 +110,8 @@ def exported(labels, link, classes=2, features=3):
                              class_treeids=[0, 0], class_nodeids=[1, 2], class_ids=[0, 0], class_weights=[-1.0, 2.0],
                              classlabels_strings=labels, post_transform=link)
     zipmap = helper.make_node("ZipMap", ["probabilities"], ["output_probability"], domain=trees_onnx.DOMAIN, classlabels_strings=labels)
-    kind = helper.make_sequence_type_proto(helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, [])))
+    scores = helper.make_map_type_proto(TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    kind = helper.make_sequence_type_proto(scores)
     graph = helper.make_graph([trees, helper.make_node("Identity", ["label"], ["output_label"]), zipmap], "g",
                               [helper.make_tensor_value_info("X", TensorProto.FLOAT, [None, features])],
                               [helper.make_tensor_value_info("output_label", TensorProto.STRING, [None]),
@@ -159,7 +160,8 @@ def test_training_that_stopped_early_is_told(tmp_path):
 
 def test_bounded_json():
     assert read_json(b'{"a": [1, "[[["]}', "x", "y") == {"a": [1, "[[["]} and depth(b'{"a": [1, "[[["]}') == 2 and depth(b'["\\"[') == 1
-    for raw, code in ((b"[[[]]]", "too-deep"), (b'{"a":1,"a":2}', "duplicate-key"), (b"[1,2,3,4]", "too-many-values"), (b"[" + b" " * 99, "too-large")):
+    for raw, code in ((b"[[[]]]", "too-deep"), (b'{"a":1,"a":2}', "duplicate-key"), (b"[1,2,3,4]", "too-many-values"),
+                      (b"[" + b" " * 99, "too-large")):
         with pytest.raises(OptimizerError) as caught:
             read_json(raw, "x", "y", Bounds(depth=2, size=50, values=2))
         assert caught.value.refusal.code == code

@@ -2,7 +2,7 @@
 
 import pytest
 
-from optimizers.cards import DatasetCard, ModelCard, Tensor
+from optimizers.cards import ColumnCard, DatasetCard, ModelCard, Tensor
 from optimizers.device import catalogue
 from optimizers.goal import Budget, Goal
 from optimizers.search import match
@@ -16,9 +16,10 @@ def model(columns=("age", "length of leaf"), classes=2, names=(), width=2, **cha
 
 
 def table(names=("age", "length of leaf"), classes=("no", "yes"), width=None, kinds=()):
-    columns = tuple({"name": name, "type": kind} for name, kind in zip(names, kinds or ("number",) * len(names)))
+    columns = tuple(ColumnCard(name=name, type=kind) for name, kind in zip(names, kinds or ("number",) * len(names)))
     return DatasetCard(kind="table", title="table", rows=90, splits={"train": 50, "validation": 20, "test": 20}, classes=classes,
-                       row_shape=(width or len(names),), columns=(*columns, {"name": "y", "type": "category"}), target="y")
+                       row_shape=(width or len(names),), target="y",
+                       columns=(*columns, ColumnCard(name="y", type="category", out="target")))
 
 
 def said(model, table):
@@ -29,7 +30,8 @@ def said(model, table):
 def test_the_same_columns_match_however_a_library_writes_blanks():
     assert said(model(), table()) == ""
     assert said(model(columns=("age", "length_of_leaf")), table()) == ""
-    assert said(model(columns=("age", "colour_red", "colour_blue"), width=3), table(("age", "colour"), width=3, kinds=("number", "category"))) == ""
+    with_words = table(("age", "colour"), width=3, kinds=("number", "category"))
+    assert said(model(columns=("age", "colour_red", "colour_blue"), width=3), with_words) == ""
 
 
 def test_another_number_of_features_says_both_and_names_what_is_missing():
@@ -47,7 +49,8 @@ def test_other_names_or_another_order_are_refused():
 
 @pytest.mark.parametrize(("names", "here", "wrong"), [
     (("no", "yes"), ("no", "yes"), ""), (("0", "1"), ("no", "yes"), ""), (("0", "1"), ("0.0", "1.0"), ""), ((), ("no", "yes"), ""),
-    (("yes", "no"), ("no", "yes"), "orders its classes yes, no, and the dataset no, yes"), (("a", "b"), ("no", "yes"), "calls its classes a, b"),
+    (("yes", "no"), ("no", "yes"), "orders its classes yes, no, and the dataset no, yes"),
+    (("a", "b"), ("no", "yes"), "calls its classes a, b"),
     (("10", "9"), ("9", "10"), "orders its classes"),
 ])
 def test_classes_by_name(names, here, wrong):
