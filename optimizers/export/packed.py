@@ -118,7 +118,7 @@ class Writer:
         return names
 
     def codes(self, codes: np.ndarray, bits: int, flat: bool = True) -> str:
-        """Codes (n,), stored plane by plane, as int32; n must fill whole bytes of each plane. flat: (n,) again, else a row for each byte."""
+        """Codes (n,), stored plane by plane, as int32; n must fill whole bytes of each plane. flat: (n,) again, else a row a byte."""
         made, below = "", bits
         for width in planes(bits):
             below -= width

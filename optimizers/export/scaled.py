@@ -33,7 +33,8 @@ def scaled(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def pays(weight: np.ndarray, axis: int) -> bool:
-    return weight.dtype == np.float32 and bool(np.isfinite(weight).all()) and weight.size + 4 * weight.shape[axis] + BESIDE < 2 * weight.size
+    finite = weight.dtype == np.float32 and bool(np.isfinite(weight).all())
+    return finite and weight.size + 4 * weight.shape[axis] + BESIDE < 2 * weight.size
 
 
 def in_int8(weight: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -91,7 +91,7 @@ class Reader:
         kind, count = self.header()
         if kind is not None:
             return self.numbers(kind, count or 0)
-        found = []
+        found: list[Any] = []
         while len(found) != count if count is not None else self.raw[self.at:self.at + 1] != b"]":
             found.append(self.value(self.take(1), deep + 1))
         if count is None:

@@ -28,7 +28,7 @@ def of_xgboost(table: Any, where: str) -> Estimator:
     learner = table["learner"]
     objective = str(learner["objective"]["name"])
     task: Literal["classification", "regression"] = "classification" if objective.startswith(("binary:", "multi:")) else "regression"
-    notes = ()
+    notes: tuple[str, ...] = ()
     attributes = learner.get("attributes")
     if isinstance(attributes, dict) and str(best := attributes.get("best_iteration", "")).isdigit():
         notes = (f"Training stopped early, with iteration {str(best)[:9]} as its best; all trees of the file are used. To keep only the "

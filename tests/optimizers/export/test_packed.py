@@ -61,7 +61,8 @@ def test_widths_can_differ_and_a_book_may_be_shared():
     assert np.array_equal(graph.run(small, x)[0], graph.run(plain, x)[0])
     assert weight_bytes(plain) == 4 * 69
     stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in small.graph.initializer}
-    assert sorted(array.size for array in stored.values() if array.dtype == np.uint8 and array.ndim == 2) == [4, 7]     # 15 codes of 2 bits, 54 of 1
+    # 15 codes of 2 bits, 54 of 1
+    assert sorted(array.size for array in stored.values() if array.dtype == np.uint8 and array.ndim == 2) == [4, 7]
 
 
 def test_equal_books_of_different_types_stay_apart():

@@ -98,7 +98,8 @@ def test_the_file_holds_codes_and_answers_bit_for_bit_as_before(trained, digits,
     made = PLAIN.apply(trained, digits, context)
     small, plain = shipped(made), plainly(made)
     weights = sum(weight.size for weight in weights_of(made).values())
-    stored = [tensor for tensor in small.network.proto.graph.initializer if tensor.data_type == TensorProto.UINT8 and tensor.dims[1:] == [1]]
+    stored = [tensor for tensor in small.network.proto.graph.initializer
+              if tensor.data_type == TensorProto.UINT8 and tensor.dims[1:] == [1]]
     assert sum(tensor.dims[0] for tensor in stored) == -(-weights // 8) * 3, "a plane of 2 bits and one of 1"
     assert weight_bytes(small.network.proto) < 0.2 * weight_bytes(plain.network.proto) and small.bytes < 0.25 * plain.bytes
     assert np.array_equal(small.predict(digits.test.x), plain.predict(digits.test.x)) and small.fused == plain.fused
