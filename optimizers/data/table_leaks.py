@@ -24,7 +24,7 @@ def alone(values: Sequence[Any], y: np.ndarray) -> float | None:
 
     values: texts, or floats with NaN for gaps, of as many rows as y.  y: (n,) int64 classes or float amounts.
 
-    >>> y = np.arange(80) % 2
+    >>> y = np.arange(80) // 2 % 2
     >>> alone(["ab"[i] for i in y], y), alone(["a"] * 80, y), alone([str(i) for i in range(80)], y)
     (1.0, 0.0, 0.0)
     """

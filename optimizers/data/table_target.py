@@ -96,7 +96,7 @@ def told_apart_by_dot(values: Mapping[str, int]) -> str:
 def class_names(column: Column) -> tuple[str, ...]:
     """In label order: numbers by value, words by the alphabet.
 
-    >>> c = Column("y"); c.take(["10", "9", "9"]); class_names(c)
+    >>> c = Column("y"); c.take(["10", "9", "9"]); c.close(); class_names(c)
     ('9', '10')
     """
     if column.texts == 0:
