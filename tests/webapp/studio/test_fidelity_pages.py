@@ -121,6 +121,6 @@ def test_a_dataset_can_be_taken_without_its_labels(garden):
     client = as_(garden.alice)
     page = client.get(f"/t/{garden.team.slug}/library/{garden.dataset.pk}").content.decode()
     assert "Take it without labels" in page
-    client.post(f"/t/{garden.team.slug}/library/{garden.dataset.pk}/again", {"unlabelled": "1"})
+    client.post(f"/t/{garden.team.slug}/library/{garden.dataset.pk}/again", {"task": "unlabelled"})
     fresh = Asset.objects.filter(name=garden.dataset.name, state="inspecting").get()
     assert fresh.options == {"task": "unlabelled"}
