@@ -125,7 +125,8 @@ def only_scores(proto: onnx.ModelProto, features: int) -> onnx.ModelProto:
         graph.output.extend(kept)
     drop_unread(graph)
     extents = free_inputs(graph)[0].type.tensor_type.shape.dim
-    extents[1].dim_value = extents[1].dim_value or features
+    if features and not extents[1].dim_value:
+        extents[1].dim_value = features
     return fresh
 
 

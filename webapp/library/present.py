@@ -35,11 +35,16 @@ def model(card: ModelCard) -> dict[str, Any]:
             "tensors": tensors} | estimator(card) | found(card)
 
 
+def told_apart(card: ModelCard) -> int | None:
+    """How many classes: one score tells two apart."""
+    return 2 if card.classes == 1 and card.task == "classification" else None if card.task == "regression" else card.classes
+
+
 def estimator(card: ModelCard) -> dict[str, Any]:
     """What only trees have: how many are how deep; and how many classes and features there are, by name or by width."""
     most = max(card.depths, default=0) or 1
     depths = [{"depth": depth, "trees": trees, "share": 100 * trees / most} for depth, trees in enumerate(card.depths) if trees]
-    return {"depths": depths, "deepest": len(card.depths) - 1, "class_count": len(card.class_names) or card.classes,
+    return {"depths": depths, "deepest": len(card.depths) - 1, "class_count": len(card.class_names) or told_apart(card),
             "features": card.inputs[0].shape[-1] if card.inputs and card.inputs[0].shape else None}
 
 
