@@ -119,9 +119,10 @@ def node_tables(trees: Trees, mode: Mode) -> list[str]:
     ways = trees.missing_left[inner].astype(np.int64)
     rows = ", ".join(f"{{{{{left}, {right}}}, {literal(t)}, {f}{f', {w}' if turns else ''}}}" for t, left, right, f, w in
                      zip(threshold, number[trees.left[inner]], number[trees.right[inner]], feature, ways, strict=True))
+    none = f"{{{{0, 0}}, 0, 0{', 0' if turns else ''}}}"       # C has no table of nothing
     return [*tables, f"typedef {child} child_t;\n",
             f"struct node {{ child_t child[2]; {kind} threshold; {unsigned(most)} column;{' uint8_t missing_left;' if turns else ''} }};\n",
-            "\n".join(wrapped(f"static const struct node nodes[{max(len(inner), 1)}] = {{{rows or '{0}'}}};")) + "\n",
+            "\n".join(wrapped(f"static const struct node nodes[{max(len(inner), 1)}] = {{{rows or none}}};")) + "\n",
             array("roots", "child_t", number[trees.roots])]
 
 

@@ -97,4 +97,4 @@ def test_blocks_and_heads_are_planned_last_and_only_where_there_are_some(card, b
 def test_every_technique_that_cuts_says_what_it_costs():
     """A technique without a prior would be called likely whatever it does."""
     free = {name for name, technique in TECHNIQUES.items() if technique().toll() == 0 and not technique().begins()} | {"train"}
-    assert free == {"train", "fine-tune", "distill", "simplify", "equalize", "half-precision", "entropy-code"}
+    assert free == {"train", "fine-tune", "distill", "simplify", "equalize", "half-precision", "entropy-code", "compile-trees"}
