@@ -1,6 +1,6 @@
 """Codes of our choosing in a QDQ graph: other scales, other roundings, fewer bits than the quantizer that wrote it knows.
 
-Codes of fewer than 8 bits are stored packed and widened to int8 in the graph. The runtime does that once, when the file is opened, and then
+Codes of at most 4 bits are stored packed and widened to int8 in the graph. The runtime does that once, when the file is opened, and then
 runs the same integer kernels as for 8 bits: the file shrinks, the arithmetic does not get faster.
 """
 
@@ -39,7 +39,7 @@ def place(proto: onnx.ModelProto, codes: Mapping[str, Codes], biases: Mapping[st
             put_bias(made, makers[node.input[2]], bias, scale.astype(np.float32))
     narrow: dict[str, Codes] = {}
     for node in made.graph.node:
-        if node.name in codes and codes[node.name].bits < 8:
+        if node.name in codes and codes[node.name].bits <= 4:      # 7 bits packed would save an eighth, and cost nodes
             narrow.setdefault(makers[node.input[1]].input[0], codes[node.name])
     return packed(without_unread(made), {name: coded(given) for name, given in narrow.items()})
 
