@@ -80,6 +80,8 @@ class Stacking(Estimating):
         for part in range(self.parts):
             with ctx.part(part / (self.parts + 1), (part + 1) / (self.parts + 1), 1 / (self.parts + 1 - part)):
                 kept, asked = parts != part, (parts == part) | ((parts == -1) & (part == 0))
+                if not asked.any():         # so few rows that no class fills the parts
+                    continue
                 for place, name in enumerate(names):
                     ctx.report(place / len(names), f"{MEMBERS[name].label()}, fold {part + 1} of {self.parts}")
                     fitted = MEMBERS[name].learn(x[kept], y[kept], held, problem, ctx)
