@@ -99,7 +99,7 @@ def test_what_is_no_tree_is_named():
 
 
 def test_a_server_without_compiler_says_so(boosted, monkeypatch):
-    monkeypatch.setattr(library.shutil, "which", lambda name: None)
+    monkeypatch.setenv("PATH", "")
     with pytest.raises(OptimizerError, match="no C compiler") as error:
         compile_trees_work.library_of(boosted.proto)
     assert "apt-get install gcc" in error.value.refusal.mend
