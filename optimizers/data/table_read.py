@@ -12,7 +12,7 @@ from pathlib import Path
 
 from optimizers.cards import Problem
 from optimizers.data.source import info
-from optimizers.data.table_rows import LONGEST_CELL, MOST_ROWS, Block, Table, block_of, is_missing, number_of, refuse_names, rows_at_once
+from optimizers.data.table_rows import LONGEST_CELL, MOST_ROWS, Block, Table, in_blocks, is_missing, number_of, refuse_names
 from optimizers.errors import OptimizerError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -203,12 +203,5 @@ def rows_of(path: Path, dialect: Dialect, told: list[int] | None = None) -> Iter
 
 
 def blocks(path: Path, dialect: Dialect) -> Iterator[Block]:
-    told, size, most = [0], path.stat().st_size, rows_at_once(len(dialect.names))
-    held: list[list[str]] = []
-    for row in rows_of(path, dialect, told):
-        held.append(row)
-        if len(held) == most:
-            yield block_of(held, told[0] / size)
-            held = []
-    if held:
-        yield block_of(held, 1.0)
+    told = [0]
+    yield from in_blocks(rows_of(path, dialect, told), len(dialect.names), told, path.stat().st_size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from optimizers.cards import Problem
@@ -73,6 +73,18 @@ def number_of(cell: str, comma: bool = False) -> float | None:
 def block_of(rows: list[list[str]], read: float, part: int = TRAIN) -> Block:
     """Rows as columns of stripped cells."""
     return Block([[cell.strip() for cell in cells] for cells in zip(*rows)], min(read, 1.0), part)
+
+
+def in_blocks(rows: Iterable[list[str]], width: int, told: list[int], size: int) -> Iterator[Block]:
+    """Rows gathered into blocks.  told: bytes read so far, of `size`, as the reader of the file keeps it."""
+    most, held = rows_at_once(width), []
+    for row in rows:
+        held.append(row)
+        if len(held) == most:
+            yield block_of(held, told[0] / size)
+            held = []
+    if held:
+        yield block_of(held, 1.0)
 
 
 def refuse_cells(cells: Sequence[Sequence[str]], names: Sequence[str], where: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from optimizers.data.formats import Report, silent
 from optimizers.data.source import Source, info
 from optimizers.data.table_read import text_lines
-from optimizers.data.table_rows import MOST_COLUMNS, Block, Table, block_of, number_of, rows_at_once
+from optimizers.data.table_rows import MOST_COLUMNS, Block, Table, in_blocks, number_of
 from optimizers.errors import OptimizerError
 
 LABEL = "label"
@@ -58,18 +58,16 @@ def pairs_of(line: str, where: str) -> tuple[str, list[tuple[int, str]]]:
 
 
 def blocks(path: Path, first: int, last: int) -> Iterator[Block]:
-    told, size, width = [0], path.stat().st_size, last - first + 2
-    most, held = rows_at_once(width), []
+    told, width = [0], last - first + 2
+    yield from in_blocks(rows_of(path, first, width, told), width, told, path.stat().st_size)
+
+
+def rows_of(path: Path, first: int, width: int, told: list[int]) -> Iterator[list[str]]:
+    """Whole rows, zeros and all, the label last."""
     for number, line in enumerate(text_lines(path, "utf-8", told), 1):
         label, pairs = pairs_of(line, f"{path.name}, line {number}")
-        if not label:
-            continue
-        row = ["0"] * (width - 1) + [label]
-        for place, value in pairs:
-            row[place - first] = value
-        held.append(row)
-        if len(held) == most:
-            yield block_of(held, told[0] / size)
-            held = []
-    if held:
-        yield block_of(held, 1.0)
+        if label:
+            row = ["0"] * (width - 1) + [label]
+            for place, value in pairs:
+                row[place - first] = value
+            yield row
