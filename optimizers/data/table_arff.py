@@ -12,7 +12,7 @@ from optimizers.data.formats import Report, silent
 from optimizers.data.options import Kind
 from optimizers.data.source import Source
 from optimizers.data.table_read import encoding_of, text_lines
-from optimizers.data.table_rows import Block, Table, block_of, refuse_cells, refuse_names, rows_at_once
+from optimizers.data.table_rows import Block, Table, in_blocks, refuse_cells, refuse_names
 from optimizers.errors import OptimizerError
 
 TOKEN = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^,]*?)\s*(?:,|$)""")
@@ -102,8 +102,13 @@ def cells_of(line: str) -> list[str]:
 
 
 def blocks(path: Path, encoding: str, attributes: list[Attribute], start: int) -> Iterator[Block]:
-    names = [attribute.name for attribute in attributes]
-    told, size, most, held = [0], path.stat().st_size, rows_at_once(len(attributes)), []
+    names, told = [attribute.name for attribute in attributes], [0]
+    for block in in_blocks(rows_of(path, encoding, attributes, start, told), len(attributes), told, path.stat().st_size):
+        yield checked(block, names, path)
+
+
+def rows_of(path: Path, encoding: str, attributes: list[Attribute], start: int, told: list[int]) -> Iterator[list[str]]:
+    """Whole rows of the data section, sparse ones filled.  start: the line that opens it."""
     for number, line in enumerate(text_lines(path, encoding, told), 1):
         line = line.strip()
         if number <= start or not line or line.startswith("%"):
@@ -113,12 +118,7 @@ def blocks(path: Path, encoding: str, attributes: list[Attribute], start: int) -
         if len(row) != len(attributes):
             raise OptimizerError(f"The row has {len(row)} cells, there are {len(attributes)} attributes.", where,
                                  "Mend the row; a cell that holds a comma must stand in quotes.", "ragged-row")
-        held.append(row)
-        if len(held) == most:
-            yield checked(block_of(held, told[0] / size), names, path)
-            held = []
-    if held:
-        yield checked(block_of(held, 1.0), names, path)
+        yield row
 
 
 def checked(block: Block, names: list[str], path: Path) -> Block:
