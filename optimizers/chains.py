@@ -52,8 +52,8 @@ CHAINS: dict[str, Chain] = {
     "deep-compression": Chain("Deep Compression", "Four of five weights become zero, the rest share 32 values a layer, and the file "
                               "travels coded. Han et al. 2015, arXiv:1510.00149.",
                               (("prune-weights", {"share": 0.8}), TUNE, ("cluster-weights", {"bits": 5}), CODE)),
-    "few-bytes": Chain("Few bytes to send", "Weights share 16 values a layer, and the file travels coded: the download shrinks, nothing "
-                       "else does. Han et al. 2015, arXiv:1510.00149.", (("cluster-weights", {"bits": 4}), CODE)),
+    "few-bytes": Chain("Few bytes to send", "Weights share 16 values a layer, and the file travels coded: file and download shrink, memory "
+                       "and time do not. Han et al. 2015, arXiv:1510.00149.", (("cluster-weights", {"bits": 4}), CODE)),
     "one-scale": Chain("One scale for a tensor", "For runtimes without scales by channel: equalized first, biases corrected. Nagel et al. "
                        "2019, arXiv:1906.04721.",
                        (("equalize", {}), ("quantize-static", {"per_channel": False, "bias_correction": True}))),
