@@ -9,7 +9,7 @@ from optimizers import refusals
 from optimizers.errors import Refusal
 from optimizers.technique import State, Technique
 
-TREES = ("TreeEnsembleRegressor", "TreeEnsembleClassifier")
+TREES = ("ai.onnx.ml.TreeEnsembleRegressor", "ai.onnx.ml.TreeEnsembleClassifier")       # as cards name them
 
 
 class TreeCompilation(Technique):

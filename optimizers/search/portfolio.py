@@ -55,7 +55,7 @@ ESTIMATORS: tuple[Step, ...] = (
     ("base-model", {"kind": "small-network"}),
     ("base-model", {"kind": "neighbours"}),
 )
-FROM_ESTIMATOR: tuple[Steps, ...] = ((CODE,),)
+FROM_ESTIMATOR: tuple[Steps, ...] = ((("compile-trees", {}),), (CODE,))
 AFTER_TRAINING: tuple[Steps, ...] = ((), (INT8,), (("half-precision", {}),))
 LATER: tuple[Steps, ...] = (CHAINS["small-and-fast"].steps, CHAINS["half"].steps, CHAINS["four-bits"].steps)
 LAST = {"prune-blocks", "prune-heads"}      # techniques that are tried when all else was

@@ -156,3 +156,20 @@ def check_files(home):
     code = (home / "README.md").read_text().split("```python\n")[1].split("```")[0]
     said = subprocess.run([sys.executable, "-c", code], cwd=home, check=True, capture_output=True, text=True).stdout
     assert said.strip() in ("yes", "no")
+
+
+def test_trees_of_a_stranger_are_not_refused(tmp_path):
+    """The card of a file as inspection writes it, and a network beside it that has no trees."""
+    import xgboost
+    from sklearn.datasets import load_wine
+
+    from optimizers.desk import card_of
+    from optimizers.device import catalogue
+    from optimizers.ensembles.compile_trees import TreeCompilation
+
+    xgboost.XGBClassifier(n_estimators=3, n_jobs=1).fit(*load_wine(return_X_y=True)).save_model(tmp_path / "m.json")
+    card = card_of(tmp_path / "m.json")
+    here = catalogue()["this-server"]
+    assert TreeCompilation().refuse(card, None, here) is None
+    assert TreeCompilation().refuse(card.model_copy(update={"operators": {"Gemm": 1}}), None, here).code == "no-trees"
+    assert TreeCompilation().refuse(card, None, catalogue()["raspberry-pi-4"]).code == "other-processor"

@@ -61,7 +61,7 @@ def test_classes_by_name(names, here, wrong):
 
 def test_a_job_measures_the_baseline_and_says_why_no_network_technique_works():
     found = dry_run(model(), table(), catalogue()["this-server"], Goal(metric="top1"), Budget())
-    assert [row.title for row in found.tried] == ["entropy-coded"] and found.refusal is None
+    assert [row.title for row in found.tried] == ["compiled", "entropy-coded"] and found.refusal is None
     assert {row.technique for row in found.not_tried} >= {"quantize-static", "prune-channels", "half-precision"}
     assert all("this is an estimator" in row.wrong for row in found.not_tried)
     asked = dry_run(model(), table(), catalogue()["this-server"], Goal(metric="top1"), Budget(),
