@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from optimizers.candidate import Fidelity, Outcome, Role
+from optimizers.candidate import BiasVariance, Fidelity, Importance, Outcome, Role, Sensitivity
 from optimizers.cards import DatasetCard, ModelCard
 from optimizers.cards import Problem as Finding
 from optimizers.device import Device
@@ -106,6 +106,9 @@ class CandidateOut(BaseModel):
     measurements: dict[str, Measurement]
     steps: list[Outcome]
     fidelity: list[Fidelity] = Field(description="Where the metric is agreement or cosine: by output and by layer.")
+    sensitivity: list[Sensitivity] = Field(description="What was lost when only one layer was changed, where that was asked for.")
+    study: BiasVariance | None = Field(description="Bias and variance of this way to learn, where the job was to compare families.")
+    importance: list[Importance] = Field(description="Of tables: what is lost when one column's cells are shuffled, dearest first.")
     notes: list[str]
     artifacts: list[ArtifactOut]
 

@@ -61,7 +61,8 @@ def candidate_out(row: Candidate) -> schemas.CandidateOut:
     return schemas.CandidateOut(
         id=row.id, key=row.key, title=row.title, recipe=data["recipe"], fits=row.fits, baseline=row.baseline, broke=data.get("broke", []),
         change=data.get("change"), validation=data.get("validation"), measurements=data["measurements"], steps=data.get("steps", []),
-        fidelity=data.get("fidelity", []), notes=data.get("notes", []), artifacts=[artifact_out(file) for file in row.artifacts.all()])
+        fidelity=data.get("fidelity", []), sensitivity=data.get("sensitivity", []), study=data.get("study"),
+        importance=data.get("importance", []), notes=data.get("notes", []), artifacts=[artifact_out(file) for file in row.artifacts.all()])
 
 
 def artifact_out(row: Artifact) -> schemas.ArtifactOut:

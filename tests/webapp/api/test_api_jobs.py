@@ -156,6 +156,20 @@ def test_a_job_shows_candidates_front_and_files(api, cast):
     assert api.get(file["url"].removeprefix("/api/v1")).getvalue() == b"bytes of a file"
 
 
+def test_a_study_is_told_over_rest_too(api, cast):
+    """What a job is asked for by REST is answered there; a candidate without a study says null."""
+    job = finished(cast.team)
+    found = {"resamples": 20, "rows": 360, "measure": "Brier score", "loss": 0.3, "bias": 0.2, "variance": 0.1,
+             "zero_one": [0.2, 0.15, 0.05],
+             "seconds": 1.5, "how": "20 resamplings"}
+    row = Candidate.objects.get(job=job, key="k1")
+    row.data |= {"study": found, "importance": [{"column": "age", "loss": 1.4, "low": 1.0, "high": 1.8}]}
+    row.save()
+    shown = {each["key"]: each for each in api.get(f"/jobs/{job.id}").json()["candidates"]}
+    assert found.items() <= shown["k1"]["study"].items() and shown["k1"]["importance"][0]["column"] == "age"
+    assert shown["k0"]["study"] is None and shown["k0"]["sensitivity"] == []
+
+
 def test_our_own_faults_keep_their_trace_to_themselves(api, cast):
     job = finished(cast.team)
     job.error = {"type": "error", "stage": "measure", "node": "conv1", "fault": "ours", "trace": "Traceback: secret path",
