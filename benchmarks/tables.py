@@ -44,7 +44,7 @@ def adult(folder: Path) -> tuple[Path, dict[str, str]]:
 
 
 def wine(folder: Path) -> tuple[Path, dict[str, str]]:
-    return TABULAR / "wine-quality" / "winequality-white.csv", {"target": "quality"}
+    return TABULAR / "wine-quality" / "winequality-white.csv", {}           # without a header; the last column is the quality
 
 
 def housing(folder: Path) -> tuple[Path, dict[str, str]]:
@@ -70,7 +70,7 @@ def main() -> int:
                                                                                     for part in (f"--{option}", value))]
             done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
             if done.returncode:
-                print(f"{name}: failed: {done.stderr.strip().splitlines()[-1:]}")
+                print(f"{name}: failed: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
                 continue
             told(name, json.loads((Path(folder) / "out" / "report.json").read_text()))
     return 0

@@ -23,6 +23,7 @@ from optimizers.technique import WORDS
 
 if TYPE_CHECKING:
     from optimizers.context import Context
+    from optimizers.measure.shipped import Shipped
     from optimizers.models.network import Network
     from optimizers.task import Task
 
@@ -47,6 +48,7 @@ class Run:
         self.networks: dict[str, tuple[Network, tuple[Outcome, ...], Recipe]] = {}      # recipe prefix -> what came of it
         self.kept: list[Candidate] = []
         self.likely: set[str] = set()
+        self.latest: tuple[Network, Shipped] | None = None
         self.failed: list[OptimizerError] = []
         self.ours: Exception | None = None          # the first fault that is no user's
 
@@ -230,7 +232,7 @@ class Run:
 
     def outcome(self, technique: Any, network: Network, seconds: float) -> Outcome:
         """What one step cost and bought: size and validation quality of the file as it would ship now."""
-        file = shipped(network)
+        file = self.file_of(network)
         quality = self.yardstick.validation(file)
         self.ctx.log(f"{technique.label()}: {100 * quality:.1f} on validation, {file.bytes / 1024:.1f} KiB, "
                      f"{file.transfer.size / 1024:.1f} to download, {seconds:.1f} s",
@@ -238,12 +240,18 @@ class Run:
         return Outcome(technique=technique.name, title=technique.label(), seconds=seconds, size_kib=file.bytes / 1024, quality=quality,
                        download_kib=file.transfer.size / 1024)
 
+    def file_of(self, network: Network) -> Shipped:
+        """The network as it would leave; of the last one asked for it is kept, as a step's outcome and the candidate are often the same."""
+        if self.latest is None or self.latest[0] is not network:
+            self.latest = network, shipped(network)
+        return self.latest[1]
+
     def keep(self, recipe: Recipe, network: Network, steps: tuple[Outcome, ...], done: Recipe, studied: BiasVariance | None = None) -> None:
         """Measure, write, emit: from here on nothing can take this candidate away. done: the recipe as it was really followed."""
         from optimizers.export import bundle
         from optimizers.measure.left_alone import left_alone
 
-        file, first = shipped(network), self.yardstick.baseline is None
+        file, first = self.file_of(network), self.yardstick.baseline is None
         figures = self.yardstick.measure(file)
         whole = self.candidate(recipe, network, figures, steps, first).model_copy(update={"recipe": done.dump(), "study": studied})
         if not first:

@@ -29,8 +29,8 @@ class Forest(Estimating):
     depth: int = param("Deepest tree", 0, "Most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels",
                        search=(0, 8, 12))
     least: int = param("Fewest rows at a leaf", 0,
-                       "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10", low=0, high=10_000,
-                       unit="rows", search=(0, 3, 10))
+                       "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10, and for amounts at least 5",
+                       low=0, high=10_000, unit="rows", search=(0, 3, 10))
     columns: float = param("Features looked at", 0.0,
                            "Share of the features looked at for a split; 0: for classes the root of their number, for amounts all", low=0.0,
                            high=1.0, unit="fraction", search=(0.0, 0.3))
@@ -49,7 +49,7 @@ class Forest(Estimating):
         from optimizers.models.trees_sklearn import averaged
 
         name = f"{'RandomForest' if self.kind == 'random' else 'ExtraTrees'}{'Classifier' if problem.classes else 'Regressor'}"
-        least = self.least or int(min(10, max(1, len(x) // 5000)))
+        least = self.least or int(min(10, max(1 if problem.classes else 5, len(x) // 5000)))
         columns = self.columns or ("sqrt" if problem.classes else 1.0)
         model = getattr(ensemble, name)(1, max_depth=self.depth or None, min_samples_leaf=least, max_features=columns,
                                         random_state=problem.seed, n_jobs=problem.threads, warm_start=True)
