@@ -29,7 +29,7 @@ class Forest(Estimating):
     depth: int = param("Deepest tree", 0, "Most splits from root to leaf; 0 does not bound it", low=0, high=64, unit="levels",
                        search=(0, 8, 12))
     least: int = param("Fewest rows at a leaf", 0,
-                       "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10, and for amounts at least 5",
+                       "Fewest rows at a leaf; more make smaller trees; 0: one in 5,000 of the rows, at most 10, for amounts at least 5",
                        low=0, high=10_000, unit="rows", search=(0, 3, 10))
     columns: float = param("Features looked at", 0.0,
                            "Share of the features looked at for a split; 0: for classes the root of their number, for amounts all", low=0.0,
