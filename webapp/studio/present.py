@@ -208,7 +208,7 @@ LABELS = {
     "device_latency_ms": "Latency", "latency_ms": "This server", "latency_b64_ms": "64 rows", "latency_b1000_ms": "1,000 rows",
     "rows_s": "Rows/s, one by one", "rows_b1000_s": "Rows/s, 1,000 at once",
     "speedup": "Speed-up", "speedup_b64": "Speed-up, 64", "speedup_b1000": "Speed-up, 1,000", "energy_mj": "Energy",
-    "fit_seconds": "Training", "trees": "Trees", "tree_nodes": "In them", "tree_depth": "Deepest",
+    "fit_seconds": "Training", "trees": "Trees", "tree_nodes": "Nodes", "tree_depth": "Deepest tree",
 }
 
 
